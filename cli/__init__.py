@@ -1,0 +1,1 @@
+"""Commands over `core`: train, evaluate and the verbs of demo_cli."""

@@ -1,0 +1,1 @@
+"""Sound in and out: files, devices, resampling, mel spectrograms."""

@@ -1,0 +1,1 @@
+"""One network a file: tensors in, tensors out; no files, devices or prints."""

@@ -1,0 +1,1 @@
+"""From recorded speech to published weights."""

@@ -1,0 +1,1 @@
+"""The Qt window: one of the users of `core`."""
