@@ -1,0 +1,1 @@
+"""Measures models honestly: verification, word error rate, copy synthesis, speed."""
