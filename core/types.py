@@ -199,6 +199,15 @@ class Receipt:
     timings: dict = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Span:
+    """Where one sentence lies in a take's mel: frames start..stop; what follows up to the next start is a pause."""
+
+    text: str
+    start: int
+    stop: int
+
+
 @dataclass(frozen=True, eq=False)
 class Take:
     """What came out, and from what. `waveform` is None until a vocoder has run."""
@@ -210,4 +219,4 @@ class Take:
     receipt: Receipt
     embedding: Embedding | None = None
     alignment: Alignment | None = None
-    sentence_starts: tuple[float, ...] = ()
+    spans: tuple[Span, ...] = ()
