@@ -32,7 +32,12 @@ class Synthesizer(Protocol):
     mel_format: MelFormat
 
     def synthesize(
-        self, sentence: str, voice: Embedding, seed: int = 0, options: SpeakOptions = SpeakOptions(), report: Report = silent
+        self,
+        sentence: str,
+        voice: Embedding,
+        seed: int = 0,
+        options: SpeakOptions = SpeakOptions(),
+        report: Report = silent,
     ) -> tuple[Mel, Alignment]:
         """The mel of one sentence, and when its symbols are heard. Deterministic in all its arguments.
 

@@ -12,7 +12,7 @@ from core.errors import FormatMismatch
 def _frozen_float32(array: Any, ndim: int, name: str) -> np.ndarray:
     """A read-only, C-ordered float32 array of `ndim` dimensions, every value finite. Raises ValueError."""
     result = np.ascontiguousarray(array, dtype=np.float32)
-    if result is array and result.flags.writeable or result.base is not None:
+    if (result is array and result.flags.writeable) or result.base is not None:
         result = result.copy()
     if result.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimensions, got shape {result.shape}")

@@ -40,7 +40,12 @@ class FakeSynthesizer:
         self.delay = delay
 
     def synthesize(
-        self, sentence: str, voice: Embedding, seed: int = 0, options: SpeakOptions = SpeakOptions(), report: Report = silent
+        self,
+        sentence: str,
+        voice: Embedding,
+        seed: int = 0,
+        options: SpeakOptions = SpeakOptions(),
+        report: Report = silent,
     ) -> tuple[Mel, Alignment]:
         letters = [c for c in sentence.lower() if c.isalnum()]
         if not letters:

@@ -49,7 +49,7 @@ class Cloner:
     def choose(
         self, encoder: str | None = None, synthesizer: str | None = None, vocoder: str | None = None
     ) -> dict[str, Card | None]:
-        """role -> the card to load: the one named, else the best that fits those before it. Reads headers only.
+        """Role -> the card to load: the one named, else the best that fits those before it. Reads headers only.
 
         Raises ModelError for a name that is not there, or for models that do not fit each other.
         """
@@ -63,7 +63,8 @@ class Cloner:
                 for other in others:
                     if not registry.fits(other, card):
                         raise ModelError(
-                            f"The {role} {card.name} does not work with the {other.role} {other.name}.", "Choose another one."
+                            f"The {role} {card.name} does not work with the {other.role} {other.name}.",
+                            "Choose another one.",
                         )
                 chosen[role] = card
             else:
@@ -104,7 +105,8 @@ class Cloner:
         model = getattr(self, role)
         if model is None:
             raise ModelError(
-                f"There is no {role} to work with in {self.folder}.", "Restore pretrained/ from the repository, or train one."
+                f"There is no {role} to work with in {self.folder}.",
+                "Restore pretrained/ from the repository, or train one.",
             )
         return model
 
@@ -119,7 +121,7 @@ class Cloner:
         source: str = "",
         report: Report = silent,
     ) -> Utterance:
-        """A recording with its mel and embedding. Raises SilentAudio, TooShort, ModelError; messages start with `name`."""
+        """A recording with its mel and embedding. Raises SilentAudio, TooShort, ModelError; messages name it."""
         encoder = self._need("encoder")
         try:
             embedding, partials = encoder.embed(waveform, part(report, 0.0, 0.8))
@@ -239,7 +241,15 @@ class Cloner:
 
     def _receipt(self, text, voice, seed, options, utterance_ids, voice_names, timings, vocoder) -> Receipt:
         return Receipt(
-            text, tuple(utterance_ids), tuple(voice_names), voice.encoder, self.synthesizer.name, vocoder, seed, options, timings
+            text,
+            tuple(utterance_ids),
+            tuple(voice_names),
+            voice.encoder,
+            self.synthesizer.name,
+            vocoder,
+            seed,
+            options,
+            timings,
         )
 
 

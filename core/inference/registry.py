@@ -86,7 +86,9 @@ def read_card(path: Path) -> Card:
         if ARCHITECTURES.get(card.architecture, ("",))[0] != card.role:
             raise ValueError(f"unknown architecture {card.architecture!r}")
     except OSError as error:
-        raise ModelError(f"The model {path.name} cannot be read: {error.strerror}.", "Check that the file exists.") from error
+        raise ModelError(
+            f"The model {path.name} cannot be read: {error.strerror}.", "Check that the file exists."
+        ) from error
     except (ValueError, KeyError, TypeError, struct.error) as error:
         raise ModelError(
             f"{path.name} is not a model this program can use ({error}).", "Restore it, or remove it from pretrained/."
@@ -95,7 +97,7 @@ def read_card(path: Path) -> Card:
 
 
 def available(folder: Path = PRETRAINED) -> tuple[dict[str, list[Card]], list[ModelError]]:
-    """role -> cards found, best first (card.extra["rank"], higher first, then name), Griffin-Lim last among the vocoders;
+    """Role -> cards found, best first (card.extra["rank"], higher first, then name), Griffin-Lim as the last vocoder;
     and one error for each file that is no usable model. Reads headers only."""
     cards: dict[str, list[Card]] = {role: [] for role in ROLES}
     problems = []
@@ -104,7 +106,10 @@ def available(folder: Path = PRETRAINED) -> tuple[dict[str, list[Card]], list[Mo
             try:
                 card = read_card(path)
                 if card.role != role:
-                    raise ModelError(f"{path.name} is a {card.role}, but lies among the {role}s.", f"Move it to pretrained/{card.role}/.")
+                    raise ModelError(
+                        f"{path.name} plays the {card.role}, but lies among the {role}s.",
+                        f"Move it to pretrained/{card.role}/.",
+                    )
                 cards[role].append(card)
             except ModelError as error:
                 problems.append(error)
@@ -133,11 +138,13 @@ def find(role: str, name: str | None = None, folder: Path = PRETRAINED) -> Card:
     names = ", ".join(card.name for card in cards[role]) or "none"
     detail = " ".join(str(problem) for problem in problems)
     wanted = f"There is no {role} named {name!r}" if name else f"There is no {role}"
-    raise ModelError(f"{wanted} in {folder} (found: {names}). {detail}".strip(), "Restore pretrained/ from the repository.")
+    raise ModelError(
+        f"{wanted} in {folder} (found: {names}). {detail}".strip(), "Restore pretrained/ from the repository."
+    )
 
 
 def load(card: Card) -> Any:
-    """The model at work: an object with the card's role (`core.roles`). Slow: call it in a worker. Raises ModelError."""
+    """The model at work: an object with the card's role (`core.roles`). Slow: for a worker. Raises ModelError."""
     _, module, name = ARCHITECTURES[card.architecture]
     tensors = {}
     if card.path is not None:
@@ -147,8 +154,12 @@ def load(card: Card) -> Any:
         try:
             tensors = load_file(card.path)
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"The model {card.path.name} is damaged: {error}.", "Restore it from the repository.") from error
+            raise ModelError(
+                f"The model {card.path.name} is damaged: {error}.", "Restore it from the repository."
+            ) from error
     try:
         return getattr(importlib.import_module(module), name)(card, tensors)
     except (KeyError, TypeError, RuntimeError) as error:
-        raise ModelError(f"The weights of {card.name} do not fit its card: {error}", "Restore it from the repository.") from error
+        raise ModelError(
+            f"The weights of {card.name} do not fit its card: {error}", "Restore it from the repository."
+        ) from error

@@ -28,7 +28,10 @@ def publish(card: Card, state: dict[str, torch.Tensor], folder: Path = PRETRAINE
     path = Path(folder) / card.role / f"{card.name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {
-        name: tensor.detach().cpu().to(torch.float16 if half and tensor.is_floating_point() else tensor.dtype).contiguous()
+        name: tensor.detach()
+        .cpu()
+        .to(torch.float16 if half and tensor.is_floating_point() else tensor.dtype)
+        .contiguous()
         for name, tensor in state.items()
     }
     beside = path.with_suffix(".part")

@@ -40,11 +40,15 @@ def read_manifest(speech: Path = SPEECH) -> list[Row]:
     """Every utterance of the manifest, in its order. Raises VoiceError where there is none."""
     path = Path(speech) / "manifest.tsv"
     if not path.exists():
-        raise VoiceError(f"There is no speech to learn from: {path} is missing.", "Set VOICE_SPEECH to the folder that holds it.")
+        raise VoiceError(
+            f"There is no speech to learn from: {path} is missing.", "Set VOICE_SPEECH to the folder that holds it."
+        )
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         names = Row.__dataclass_fields__
-        return [Row(**{k: float(v) if k == "seconds" else v or "" for k, v in row.items() if k in names}) for row in rows]
+        return [
+            Row(**{k: float(v) if k == "seconds" else v or "" for k, v in row.items() if k in names}) for row in rows
+        ]
 
 
 def read_shards(rows: list[Row], speech: Path = SPEECH) -> Iterator[tuple[Row, bytes]]:
