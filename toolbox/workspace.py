@@ -48,7 +48,8 @@ class Workspace(QObject):
     take_removed = pyqtSignal(str)
     take_changed = pyqtSignal(str)
     selection_changed = pyqtSignal(object)  # id of an utterance, or None
-    take_selection_changed = pyqtSignal(object)  # id of a take, or None
+    shown_changed = pyqtSignal(object)  # id of the utterance or take that is looked at, or None
+    playing_changed = pyqtSignal(object)  # id of the utterance or take that is heard, or None
     voice_changed = pyqtSignal(object)  # Voice, or None
     models_changed = pyqtSignal()
     references_changed = pyqtSignal()
@@ -58,8 +59,9 @@ class Workspace(QObject):
         super().__init__(parent)
         self.utterances: dict[str, Utterance] = {}
         self.takes: dict[str, Take] = {}
+        self.shown_id: str | None = None
         self.selected_id: str | None = None
-        self.selected_take_id: str | None = None
+        self.playing_id: str | None = None
         self.voice: Voice | None = None
         self.references: References | None = None
         self.layout = None  # core.inference.projection.Layout of the utterances and references, or None
@@ -80,14 +82,16 @@ class Workspace(QObject):
             self.utterance_changed.emit(utterance.id)
         else:
             self.utterance_added.emit(utterance.id)
+            self._show(self.shown_id)  # a take's point on the map comes after the take
         self._check_voice()
 
     def remove_utterance(self, id: str) -> None:
         if id not in self.utterances:
             return
-        if self.selected_id == id:
-            self.select(self._neighbour(id))
+        if self.shown_id == id and id not in self.takes:
+            self.select(_neighbour([u.id for u in self.utterances.values() if u.origin != "generated"], id))
         del self.utterances[id]
+        self._show(self.shown_id)
         self.utterance_removed.emit(id)
         self._check_voice()
 
@@ -111,14 +115,23 @@ class Workspace(QObject):
             self.set_voice(Voice(new, voice.utterance_id))
 
     def select(self, id: str | None) -> None:
-        """Marks one utterance, real or generated. A generated one marks its take too."""
-        if id is not None and id not in self.utterances:
-            return
-        if id != self.selected_id:
-            self.selected_id = id
-            self.selection_changed.emit(id)
-            if id in self.takes:
-                self.select_take(id)
+        """Looks at one utterance or take. There is one selection; on the map it is `selected_id`."""
+        if id is None or id in self.utterances or id in self.takes:
+            self._show(id)
+
+    def _show(self, id: str | None) -> None:
+        selected = id if id in self.utterances else None
+        shown, self.shown_id = self.shown_id, id
+        before, self.selected_id = self.selected_id, selected
+        if before != selected:
+            self.selection_changed.emit(selected)
+        if shown != id:
+            self.shown_changed.emit(id)
+
+    def set_playing(self, id: str | None) -> None:
+        if id != self.playing_id:
+            self.playing_id = id
+            self.playing_changed.emit(id)
 
     @property
     def selected(self) -> Utterance | None:
@@ -138,12 +151,6 @@ class Workspace(QObject):
             self._colour_index[speaker] = self._colours_given
             self._colours_given += 1
         return speaker_hex(self._colour_index[speaker])
-
-    def _neighbour(self, id: str) -> str | None:
-        """Which utterance to mark when this one goes: the next, else the one before."""
-        ids = list(self.utterances)
-        at = ids.index(id)
-        return (ids[at + 1 : at + 2] or ids[at - 1 : at] or [None])[0]
 
     # --- the voice to speak in ----------------------------------------------------------------------------------
 
@@ -182,20 +189,11 @@ class Workspace(QObject):
         """Forgets the take and its point on the map."""
         if id not in self.takes:
             return
-        ids = list(self.takes)
-        at = ids.index(id)
-        if self.selected_take_id == id:
-            self.select_take((ids[at + 1 : at + 2] or ids[max(at - 1, 0) : at] or [None])[0])
+        if self.shown_id == id:
+            self._show(_neighbour(list(self.takes), id))
         del self.takes[id]
         self.take_removed.emit(id)
         self.remove_utterance(id)
-
-    def select_take(self, id: str | None) -> None:
-        if id is not None and id not in self.takes:
-            return
-        if id != self.selected_take_id:
-            self.selected_take_id = id
-            self.take_selection_changed.emit(id)
 
     # --- models, references, map --------------------------------------------------------------------------------
 
@@ -227,3 +225,9 @@ class Workspace(QObject):
         """The latest map: ids and points, references under "reference:<name>"."""
         self.layout = layout
         self.layout_changed.emit()
+
+
+def _neighbour(ids: list[str], id: str) -> str | None:
+    """What to look at when one goes: the next, else the one before."""
+    at = ids.index(id)
+    return (ids[at + 1 : at + 2] or ids[max(at - 1, 0) : at] or [None])[0]
