@@ -33,7 +33,7 @@ class _Task:
 
 
 class Job(QObject):
-    """One piece of work. Ends with exactly one of succeeded, failed, cancelled; then finished. All in the GUI thread."""
+    """One piece of work. Ends in the GUI thread with exactly one of succeeded, failed, cancelled; then finished."""
 
     started = pyqtSignal()
     progressed = pyqtSignal(float, str)
