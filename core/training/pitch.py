@@ -1,0 +1,70 @@
+"""Where the pitch lies in recorded speech: the labels from which the vocoder learns to read the pitch off a mel."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from core.training.data import CACHE, SpeechCache
+
+FRAME_SECONDS = 0.0125
+F0_FLOOR, F0_CEIL = 60.0, 520.0
+
+
+def track_pitch(samples: np.ndarray, sample_rate: int = 16000) -> np.ndarray:
+    """F0 in Hz every 12.5 ms (frame i at i * 12.5 ms), 0 where unvoiced, float32 (n_frames,).
+
+    Source: Morise et al., "DIO" (2009) with its refinement StoneMask, by pyworld.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pyworld's own use of pkg_resources
+        import pyworld
+
+    samples = np.ascontiguousarray(samples, np.float64)
+    period = FRAME_SECONDS * 1000
+    f0, times = pyworld.dio(samples, sample_rate, f0_floor=F0_FLOOR, f0_ceil=F0_CEIL, frame_period=period)
+    return pyworld.stonemask(samples, f0, times, sample_rate).astype(np.float32)
+
+
+def trusted(f0: np.ndarray) -> np.ndarray:
+    """f0 with only the frames kept whose neighbours on both sides are voiced too, within a semitone: trackers err
+    mostly at the edges of voicing and at jumps of an octave."""
+    log = np.log2(np.maximum(f0, 1e-3))
+    near = np.abs(np.diff(log)) < 1 / 12
+    keep = np.zeros(len(f0), bool)
+    keep[1:-1] = near[:-1] & near[1:]
+    return np.where(keep & (f0 > 0), f0, 0).astype(np.float32)
+
+
+def pitch_labels(
+    cache: SpeechCache, rows: list[int], path: Path = CACHE / "vocoder_pitch.npz", say: Callable[[str], None] = print
+) -> dict[int, np.ndarray]:
+    """Row number -> trusted F0 of that utterance, computed once and kept at `path` (keyed by utterance)."""
+    path = Path(path)
+    if path.exists():
+        with np.load(path) as stored:
+            known = {u: stored["f0"][a:b] for u, a, b in zip(stored["utt_ids"], stored["starts"], stored["starts"][1:])}
+        found = {i: known[cache.rows[i].utt_id] for i in rows if cache.rows[i].utt_id in known}
+        if len(found) == len(rows):
+            return found
+    labels = {}
+    for n, i in enumerate(rows):
+        labels[i] = trusted(track_pitch(cache.samples(i)))
+        if n % 500 == 0:
+            say(f"pitch labels: {n} of {len(rows)} utterances")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    starts = np.cumsum([0] + [len(labels[i]) for i in rows])
+    f0 = np.concatenate([labels[i] for i in rows])
+    np.savez(path, utt_ids=np.array([cache.rows[i].utt_id for i in rows]), starts=starts, f0=f0)
+    return labels
+
+
+def choose_rows(cache: SpeechCache, per_speaker: int, seed: int = 0) -> list[int]:
+    """Up to `per_speaker` training utterances of each speaker, the lossy set left out."""
+    rng = np.random.default_rng(seed)
+    by_speaker: dict[str, list[int]] = {}
+    for i, row in enumerate(cache.rows):
+        if row.split == "train" and row.set != "librispeech_dev-clean_mp3":
+            by_speaker.setdefault(row.set + row.speaker, []).append(i)
+    return sorted(i for rows in by_speaker.values() for i in rng.permutation(rows)[:per_speaker].tolist())
