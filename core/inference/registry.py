@@ -21,6 +21,7 @@ SCHEMA = 1
 # architecture -> (role, module, class). The class is built as cls(card, tensors) in the models lane;
 # tensors: dict of name -> torch tensor, empty for an architecture without weights.
 ARCHITECTURES = {
+    "tempo": ("synthesizer", "core.inference.synthesizer", "TempoSynthesizer"),
     "ge2e": ("encoder", "core.inference.encoder", "GE2EEncoder"),
     "griffin_lim": ("vocoder", "core.inference.griffin_lim", "GriffinLim"),
 }

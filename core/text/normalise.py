@@ -20,8 +20,8 @@ ABBREVIATIONS = {
     "jr": "junior", "sr": "senior", "mt": "mount", "ft": "fort", "vs": "versus", "etc": "et cetera", "e.g": "for example",
     "i.e": "that is", "approx": "approximately", "dept": "department", "inc": "incorporated", "ltd": "limited",
     "co": "company", "corp": "corporation", "ave": "avenue", "blvd": "boulevard", "rd": "road", "fig": "figure",
-    "vol": "volume", "p": "page", "pp": "pages", "cf": "compare", "a.m": "a m", "p.m": "p m", "u.s": "u s", "u.k": "u k",
-    "u.s.a": "u s a", "ph.d": "p h d",
+    "vol": "volume", "p": "page", "pp": "pages", "cf": "compare", "a.m": "eh m", "p.m": "p m", "u.s": "u s", "u.k": "u k",
+    "u.s.a": "u s eh", "ph.d": "p h d",
 }  # fmt: skip
 """Said in full when a full stop follows; "no" is added before a digit."""
 _UNITS = {
@@ -86,6 +86,11 @@ def _letters(text: str) -> list[str]:
     return words
 
 
+def _spell(letters: str) -> list[str]:
+    """Letters by their names. A lone "a" would be read as the article."""
+    return ["eh" if c == "a" else c for c in letters.lower() if c.isalpha()]
+
+
 def _address(text: str) -> list[str]:
     """An e-mail or web address, as one dictates it."""
     words = []
@@ -93,7 +98,7 @@ def _address(text: str) -> list[str]:
         if part == "www":
             words += ["w", "w", "w"]
         elif part.isalpha():
-            words += list(part.lower()) if len(part) <= 2 and part.lower() not in ("me", "my", "to", "go", "of") else [part.lower()]
+            words += _spell(part) if len(part) <= 2 and part.lower() not in ("me", "my", "to", "go", "of") else [part.lower()]
         elif part.isdigit():
             words += numbers.digits(part) if len(part) > 2 else numbers.cardinal(int(part))
         else:
@@ -124,7 +129,8 @@ def _number(text: str) -> list[str] | None:
         words = numbers.cardinal(int(hour)) + (["oh"] if 0 < int(minute) < 10 else [])
         words += numbers.cardinal(int(minute)) if int(minute) else ([] if low[-1].isalpha() else ["o'clock"])
         words += ["and", *numbers.cardinal(int(rest[0])), "seconds"] if rest else []
-        return words + ([low[-2 if low[-1] == "m" else -3], "m"] if low[-1] == "m" else [])
+        half = re.search(r"[ap](?=\.?m)", low)
+        return words + (_spell(half.group() + "m") if half else [])
     if match := re.fullmatch(r"(\d{4})-(\d\d?)-(\d\d?)", low):
         y, m, d = map(int, match.groups())
         return [MONTHS[m - 1], *numbers.ordinal(d), *numbers.year(y)] if 1 <= m <= 12 and 1 <= d <= 31 else None
@@ -194,15 +200,15 @@ def _spoken(core: str, mixed_case: bool, stop: bool, before: str, after: str) ->
         if words is not None:
             return words
         if match := re.fullmatch(r"([A-Za-z]+)-?(\d+)", core):
-            name = list(match[1].lower()) if match[1].isupper() and len(match[1]) < 4 else [match[1].lower()]
+            name = _spell(match[1]) if match[1].isupper() and len(match[1]) < 4 else [match[1].lower()]
             return name + numbers.decimal(match[2])
     if re.fullmatch(r"([A-Za-z]\.)+[A-Za-z]?", core):
-        return [c for c in low if c.isalpha()]
+        return _spell(low)
     if core.isalpha() and core.isupper() and len(core) > 1 and core.isascii():
         if mixed_case and (low in _SPELLED or len(core) <= 5 and not re.search("[AEIOUY]", core)):
-            return list(low)
+            return _spell(low)
         if not mixed_case and not re.search("[AEIOUY]", core) and len(core) <= 5 and low not in ABBREVIATIONS and low != "hmm":
-            return list(low)
+            return _spell(low)
         if not mixed_case and low in ("mr", "mrs", "dr"):
             return ABBREVIATIONS[low].split()
     if low in ("mr", "mrs", "dr", "vs"):

@@ -1,0 +1,171 @@
+"""Tempo at work: a sentence and a voice in, a mel and its alignment out."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import FormatMismatch
+from core.inference.registry import Card
+from core.models.tempo import Tempo, TempoConfig
+from core.progress import Report, silent
+from core.text.script import Script, write_script
+from core.text.symbols import ALPHABETS, BOUNDARY, LONG_PAUSE, SHORT_PAUSE, Phone
+from core.types import Alignment, Embedding, Mel, SpeakOptions
+
+LONGEST_PHONE, LONGEST_PAUSE = 0.45, 0.7  # seconds, at normal speed
+SHORTEST_PHONE = 0.02
+_PAUSE_MARKS = (BOUNDARY, SHORT_PAUSE, LONG_PAUSE)
+
+
+class TempoSynthesizer:
+    """The Synthesizer role. One sentence at a time: its neighbours cannot change it. Not for two threads at once."""
+
+    def __init__(self, card: Card, tensors: dict[str, Tensor]):
+        """Raises KeyError, TypeError or RuntimeError where the weights do not fit the card."""
+        self.card = card
+        self.name, self.space, self.mel_format = card.name, card.space, card.mel_format
+        self.alphabet = ALPHABETS[card.symbols].name
+        self.language = card.languages[0] if card.languages else "en"
+        self.pronunciations: dict[str, str] = {}
+        constants = card.extra["constants"]
+        self._mean = torch.tensor(constants["mel_mean"])
+        self._std = torch.tensor(constants["mel_std"])
+        self._statistics = card.extra["statistics"]
+        with torch.inference_mode(False):
+            self.model = Tempo(TempoConfig(**card.config))
+            self.model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, strict=True)
+        self.model.eval().requires_grad_(False)
+
+    def synthesize(
+        self, sentence: str, voice: Embedding, seed: int = 0, options: SpeakOptions = SpeakOptions(), report: Report = silent
+    ) -> tuple[Mel, Alignment]:
+        """The mel of one sentence, and when its symbols and words are heard. The same arguments give the same mel.
+
+        Raises TextError when nothing in the sentence can be spoken, FormatMismatch for an embedding of another space.
+        """
+        if voice.encoder != self.space:
+            raise FormatMismatch(
+                f"{self.name} speaks with voices of {self.space}, this one was embedded by {voice.encoder}.", "Embed the voice again."
+            )
+        report(0.0, "reading")
+        script = write_script(sentence, self.language, self.pronunciations)
+        with torch.inference_mode(), _one_thread():
+            frames, mel, script = self._speak(script, voice, seed, options, report)
+        report(1.0, "")
+        return Mel(mel, self.mel_format), self._alignment(script, frames)
+
+    def _speak(
+        self, script: Script, voice: Embedding, seed: int, options: SpeakOptions, report: Report
+    ) -> tuple[np.ndarray, np.ndarray, Script]:
+        """Frames of each symbol, the mel (n_mels, n_frames), and the script with the pauses that were added."""
+        model = self.model
+        condition = model.condition(torch.tensor(voice.vector)[None], torch.zeros(1, dtype=torch.long))
+        script = self._with_pauses(script, condition)
+        ids = torch.from_numpy(script.ids(self.alphabet).astype(np.int64))[None]
+        mask = torch.ones(1, ids.shape[1], 1)
+        report(0.1, "rhythm and melody")
+        with _reporting(model.text, report, 0.1, 0.3), _reporting(model.prosody_blocks, report, 0.3, 0.4):
+            states = model.encode(ids, condition, mask)
+            guess = model.prosody(states, condition, mask)
+        guess = self._vary(guess, seed, options.temperature)
+        frames = self._frames(guess[0, :, 0], script, options.speed)
+        prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:6]], -1)
+        length = int(frames.sum())
+        padded = -(-length // model.config.reduction) * model.config.reduction
+        with _reporting(model.frame_blocks, report, 0.45, 0.95):
+            mel = model.decode(states, prosody, frames[None], condition, padded)[0, :length]
+        mel = (mel * self._std + self._mean).clamp(float(np.log(self.mel_format.floor)), 3.0)
+        return frames.numpy(), mel.T.contiguous().numpy(), script
+
+    def _with_pauses(self, script: Script, condition: Tensor) -> Script:
+        """Adds the pauses that a reader would make where the text has no punctuation.
+
+        As many as are expected in all, less those the punctuation asks for, at the likeliest word boundaries.
+        """
+        marks = [k for k, symbol in enumerate(script.symbols) if symbol.letters in _PAUSE_MARKS]
+        if not marks:
+            return script
+        plain = [Phone(BOUNDARY) if k in set(marks) else symbol for k, symbol in enumerate(script.symbols)]
+        ids = torch.from_numpy(ALPHABETS[self.alphabet].encode(plain).astype(np.int64))[None]
+        chances = self.model.pauses(ids, condition, torch.ones(1, len(plain), 1))[0, marks].softmax(-1)
+        any_pause = 1 - chances[:, 0]
+        given = [script.symbols[k].letters != BOUNDARY for k in marks]
+        missing = round(float(any_pause.sum())) - sum(given)
+        symbols, taken = list(script.symbols), {k for k, g in zip(marks, given) if g}
+        for m in torch.argsort(any_pause, descending=True).tolist():
+            if missing <= 0:
+                break
+            k = marks[m]
+            if any(abs(k - other) < 12 for other in taken):  # never two pauses within about a second
+                continue
+            symbols[k] = Phone(LONG_PAUSE if chances[m, 2] > chances[m, 1] else SHORT_PAUSE)
+            taken.add(k)
+            missing -= 1
+        return Script(tuple(symbols), script.owners, script.words)
+
+    def _vary(self, guess: Tensor, seed: int, temperature: float) -> Tensor:
+        """The prosody with some chance in it: durations and F0 drift slowly along the sentence."""
+        if temperature <= 0:
+            return guess
+        generator = torch.Generator().manual_seed(seed & 0x7FFFFFFFFFFFFFFF)
+        noise = torch.randn(1, 2, guess.shape[1] + 8, generator=generator)
+        slow = torch.nn.functional.avg_pool1d(noise, 9, 1)[0] * 3  # unit variance again
+        pace = float(torch.randn(1, generator=generator))
+        guess = guess.clone()
+        guess[0, :, 0] += temperature * (0.2 * self._statistics["duration_spread"] * slow[0] + 0.04 * pace)
+        guess[0, :, 1:4] += temperature * 0.5 * self._statistics["f0_spread"] * slow[1][:, None]
+        return guess
+
+    def _frames(self, log_frames: Tensor, script: Script, speed: float) -> Tensor:
+        """int64 frames of every symbol: none for a plain word boundary, at least one for the rest."""
+        rate = self.mel_format.frame_rate
+        letters = [symbol.letters for symbol in script.symbols]
+        pause = torch.tensor([mark in (SHORT_PAUSE, LONG_PAUSE) for mark in letters])
+        lasting = torch.tensor([mark != BOUNDARY for mark in letters])
+        scale = torch.where(pause, self._statistics["pause_scale"], self._statistics["phone_scale"])
+        frames = log_frames.exp() * scale
+        longest = torch.where(pause, LONGEST_PAUSE, LONGEST_PHONE) * rate
+        frames = torch.minimum(frames.clamp(min=SHORTEST_PHONE * rate), longest) * lasting / speed
+        ends = torch.round(frames.double().cumsum(0)).long()  # rounding the ends keeps the whole as long as it should be
+        result = torch.diff(ends, prepend=torch.zeros(1, dtype=torch.long))
+        return torch.maximum(result, lasting.long())
+
+    def _alignment(self, script: Script, frames: np.ndarray) -> Alignment:
+        ends = np.cumsum(frames) / self.mel_format.frame_rate
+        starts = ends - frames / self.mel_format.frame_rate
+        heard = np.flatnonzero(frames)
+        words = []
+        for index, word in enumerate(script.words):
+            own = [k for k, owner in enumerate(script.owners) if owner == index]
+            if own:
+                words.append((word, float(starts[own[0]]), float(ends[own[-1]])))
+        return Alignment(
+            tuple(str(script.symbols[k]) for k in heard), tuple(float(starts[k]) for k in heard), tuple(float(ends[k]) for k in heard), tuple(words)
+        )
+
+
+@contextmanager
+def _reporting(blocks, report: Report, start: float, stop: float):
+    """Reports before each block runs, so that even a long sentence can be cancelled at once."""
+    handles = [
+        block.register_forward_pre_hook(lambda *_, f=start + (stop - start) * k / len(blocks): report(f, "speaking"))
+        for k, block in enumerate(blocks)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _one_thread():
+    """Sums in one order whatever the machine: the same request gives the same numbers. It is fast enough."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
