@@ -22,7 +22,9 @@ SCHEMA = 1
 # tensors: dict of name -> torch tensor, empty for an architecture without weights.
 ARCHITECTURES = {
     "tempo": ("synthesizer", "core.inference.synthesizer", "TempoSynthesizer"),
+    "voiceprint": ("encoder", "core.inference.encoder", "VoiceprintEncoder"),
     "ge2e": ("encoder", "core.inference.encoder", "GE2EEncoder"),
+    "vocos": ("vocoder", "core.inference.vocoder", "NeuralVocoder"),
     "griffin_lim": ("vocoder", "core.inference.griffin_lim", "GriffinLim"),
 }
 

@@ -1,0 +1,150 @@
+"""Speaker encoders at work: any recording of speech to a point of a voice space. Load it in a worker: it imports torch."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from core.audio.partials import (
+    ENCODER_MEL,
+    WINDOW_FRAMES,
+    partial_mels,
+    partial_starts,
+    power_mel,
+    raise_level,
+    rms_level,
+    set_level,
+)
+from core.audio.speech import SAMPLE_RATE, speech_mask, trim_silence
+from core.errors import SilentAudio, TooShort
+from core.inference.registry import Card
+from core.models.ge2e import GE2E, GE2EConfig
+from core.models.voiceprint import Voiceprint, VoiceprintConfig
+from core.progress import Report, part, silent
+from core.types import Embedding, Waveform
+
+SHORTEST = 0.5
+"""Seconds of speech without which nothing is said about a voice."""
+_QUIETEST = -80.0  # dB of full scale; under it there is nothing but the converter's own noise
+_BATCH = 24  # windows between two reports: 20 s of speech, under 0.2 s of work on one core
+
+
+def resample_in_parts(waveform: Waveform, report: Report) -> Waveform:
+    """The sound at 16 kHz, resampled ten seconds at a time so that a long file can be given up."""
+    if waveform.sample_rate == SAMPLE_RATE:
+        return waveform
+    import soxr
+
+    stream = soxr.ResampleStream(waveform.sample_rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+    step, n_samples = 10 * waveform.sample_rate, len(waveform.samples)
+    chunks = []
+    for start in range(0, n_samples, step):
+        report(start / n_samples, "resampling")
+        last = start + step >= n_samples
+        chunks.append(stream.resample_chunk(np.ascontiguousarray(waveform.samples[start : start + step]), last=last))
+    return Waveform(np.concatenate(chunks), SAMPLE_RATE)
+
+
+def find_speech(waveform: Waveform, report: Report) -> np.ndarray:
+    """The speech in a 16 kHz recording, raised to the encoder's level: float32 (n_samples,), SHORTEST or more.
+
+    Raises SilentAudio, TooShort.
+    """
+    if rms_level(waveform.samples) < _QUIETEST:
+        raise SilentAudio("There is only silence.", "Check the microphone, or pick another recording.")
+    levelled = Waveform(raise_level(waveform.samples), SAMPLE_RATE)
+    mask = speech_mask(levelled, report)
+    if not mask.any():
+        raise SilentAudio("There is sound, but no speech in it.", "Check the microphone, or pick another recording.")
+    speech = trim_silence(levelled, mask)
+    if speech.seconds < SHORTEST:
+        raise TooShort(
+            f"There are only {speech.seconds:.1f} s of speech, and {SHORTEST} s are needed.",
+            "Use a longer recording: 5 to 10 seconds are best.",
+        )
+    return speech.samples
+
+
+class WindowedEncoder:
+    """What all encoders here share: find the speech, embed it window by window, average.
+
+    name: the model's; space: of its embeddings. Children give `network` and `windows`.
+    """
+
+    network: torch.nn.Module
+
+    def __init__(self, card: Card):
+        self.name, self.space = card.name, card.space
+
+    def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+        """Batches of the network's input, float32 (n, n_frames, n_mels), each with the share done after it."""
+        raise NotImplementedError
+
+    def embed(self, waveform: Waveform, report: Report = silent) -> tuple[Embedding, np.ndarray]:
+        """The voice of one utterance, and its partials, float32 (n_partials, d), each of norm 1.
+
+        waveform: mono, any sample rate. Raises SilentAudio, TooShort; Cancelled through `report`.
+        """
+        waveform = resample_in_parts(waveform, part(report, 0.0, 0.2))
+        speech = find_speech(waveform, part(report, 0.2, 0.4))
+        return self.embed_speech(speech, part(report, 0.4, 1.0))
+
+    def embed_speech(self, speech: np.ndarray, report: Report = silent) -> tuple[Embedding, np.ndarray]:
+        """As `embed`, for 16 kHz samples that are speech throughout."""
+        partials = []
+        report(0.0, "embedding")
+        with torch.inference_mode():
+            for done, mels in self.windows(speech):
+                partials.append(self.network(torch.from_numpy(mels)).numpy())
+                report(done, "embedding")
+        partials = np.concatenate(partials)
+        partials /= np.maximum(np.linalg.norm(partials, axis=1, keepdims=True), 1e-9)
+        mean = partials.mean(axis=0)
+        return Embedding(mean / max(float(np.linalg.norm(mean)), 1e-9), self.space), partials
+
+
+class VoiceprintEncoder(WindowedEncoder):
+    """Our own encoder. Raises KeyError, TypeError or RuntimeError for weights that do not fit the card."""
+
+    def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
+        super().__init__(card)
+        config = {key: tuple(value) if isinstance(value, list) else value for key, value in card.config.items()}
+        self.network = Voiceprint(VoiceprintConfig(**config)).eval()
+        self._floor = float(card.extra.get("log_floor", 1e-6))
+        # Batch norm's counters matter to training alone, so they are not published.
+        counters = {name: value for name, value in self.network.state_dict().items() if name.endswith("num_batches_tracked")}
+        self.network.load_state_dict({**counters, **{name: value.float() for name, value in tensors.items()}}, strict=True)
+
+    def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+        speech = set_level(speech)
+        hop = ENCODER_MEL.hop_length
+        if len(speech) < WINDOW_FRAMES * hop:  # one window, as long as it is: silence is no part of a voice
+            yield 1.0, np.log(power_mel(speech)[None] + np.float32(self._floor))
+            return
+        # The last window ends with the speech rather than in padding.
+        latest = len(speech) // hop - WINDOW_FRAMES
+        starts = sorted({min(start, latest) for start in partial_starts(len(speech))})
+        yield from _batches(speech, starts, lambda mels: np.log(mels + np.float32(self._floor)))
+
+
+class GE2EEncoder(WindowedEncoder):
+    """The published encoder, its weights in our container. Raises KeyError or RuntimeError for weights that do not fit."""
+
+    def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
+        super().__init__(card)
+        self.network = GE2E(GE2EConfig.of(tensors)).eval()
+        self.network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
+
+    def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+        yield from _batches(speech, partial_starts(len(speech)), lambda mels: mels)
+
+
+def _batches(speech: np.ndarray, starts: list[int], finish) -> Iterator[tuple[float, np.ndarray]]:
+    """The windows that begin at the frames `starts`, _BATCH at a time, so that memory does not grow with the recording."""
+    hop = ENCODER_MEL.hop_length
+    for i in range(0, len(starts), _BATCH):
+        chosen = starts[i : i + _BATCH]
+        # Three hops more on each side than the windows need, so that no window sees a reflected edge in mid-speech.
+        begin = max(0, chosen[0] - 3)
+        stretch = speech[begin * hop : (chosen[-1] + WINDOW_FRAMES + 3) * hop]
+        yield min(1.0, (i + _BATCH) / len(starts)), finish(partial_mels(stretch, [start - begin for start in chosen]))

@@ -1,0 +1,334 @@
+"""python -m cli.train encoder: teaches a small network to hear voices as the published encoder does.
+
+By distillation (default): every window of speech has the teacher's embedding, stored by `core.training.teacher`; the
+student hears the window through rooms, noise and telephones and must still find it. The GE2E loss on the speakers'
+names pulls a voice's windows together besides. With --speakers FOLDER (a folder per speaker) there is no teacher: the
+GE2E loss alone makes a space of its own. A resume file and a picture of the map are kept in runs/encoder/.
+"""
+
+import argparse
+import copy
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from core.audio.mel import mel_filters, stft_window
+from core.audio.partials import ENCODER_MEL, WINDOW_FRAMES
+from core.evaluation.verification import equal_error_rate, pair_similarities
+from core.inference.registry import PRETRAINED, Card
+from core.models.voiceprint import Voiceprint, VoiceprintConfig
+from core.training.augment import augment
+from core.training.checkpoint import load_resume, publish, save_resume
+from core.training.data import REPOSITORY
+from core.training.windows import SpeakerBatches, Windows, distillation_windows, own_windows
+
+RUNS = REPOSITORY / "runs" / "encoder"
+LOG_FLOOR = 1e-6
+"""Added to mel energies before the logarithm: 50 dB under speech at the encoder's level."""
+
+CREDITS = (
+    "LibriSpeech (CC BY 4.0), VCTK (CC BY 4.0), speechocean762 (CC BY 4.0), Kathleen (CC0), Common Voice 6.1 (CC0), "
+    "LJ Speech (public domain); taught by Resemblyzer's GE2E encoder (Apache-2.0)"
+)
+
+
+@dataclass
+class Settings:
+    """How to train. minutes: of this and the resumed runs together; speakers x per_speaker windows make a batch."""
+
+    minutes: float = 60.0
+    speakers: int = 32
+    per_speaker: int = 4
+    learning_rate: float = 2e-3
+    ge2e_weight: float = 0.1
+    seed: int = 0
+    publish_minutes: float = 10.0
+
+
+class LogMel(nn.Module):
+    """Waves (B, n_samples) at 16 kHz -> logarithmic mel energies (B, 1 + n_samples // 160, 40)."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("window", torch.from_numpy(stft_window(ENCODER_MEL).copy()), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(mel_filters(ENCODER_MEL).copy()).t(), persistent=False)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        f = ENCODER_MEL
+        spectrum = torch.stft(waves, f.n_fft, f.hop_length, f.win_length, self.window, return_complex=True)
+        return torch.log((spectrum.real**2 + spectrum.imag**2).transpose(1, 2) @ self.filters + LOG_FLOOR)
+
+
+class GE2ELoss(nn.Module):
+    """Each window nearer to the rest of its own speaker's than to any other speaker's centre.
+
+    Source: Wan et al. 2018, "Generalized End-to-End Loss for Speaker Verification", eqs. 5, 6 and 8.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(10.0))
+        self.bias = nn.Parameter(torch.tensor(-5.0))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """embeddings: (speakers, per_speaker, d) of norm 1 -> scalar."""
+        S, M, _ = embeddings.shape
+        sums = embeddings.sum(dim=1)
+        centres = nn.functional.normalize(sums, dim=1)
+        own = nn.functional.normalize(sums.unsqueeze(1) - embeddings, dim=2)
+        cosines = embeddings @ centres.t()  # (S, M, S)
+        here = torch.eye(S, dtype=torch.bool, device=embeddings.device).unsqueeze(1).expand(S, M, S)
+        cosines = torch.where(here, (embeddings * own).sum(dim=2, keepdim=True), cosines)
+        logits = self.weight.clamp_min(1e-3) * cosines + self.bias
+        return cross_entropy(logits.reshape(S * M, S), torch.arange(S, device=logits.device).repeat_interleave(M))
+
+
+class Trainer:
+    """The student, its losses, its optimiser and the running average that gets published."""
+
+    def __init__(self, windows: Windows, settings: Settings, config: VoiceprintConfig, device: str = "cpu"):
+        torch.manual_seed(settings.seed)
+        self.settings, self.device, self.windows = settings, device, windows
+        self.network = Voiceprint(config).to(device)
+        self.ge2e, self.log_mel = GE2ELoss().to(device), LogMel().to(device)
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        matrices = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in [*self.network.parameters(), *self.ge2e.parameters()] if p.ndim <= 1]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}], betas=(0.9, 0.98)
+        )
+        self.batches = SpeakerBatches(windows, settings.speakers, settings.per_speaker, settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.steps, self.seconds = 0, 0.0
+
+    def learning_rate(self) -> float:
+        """A short rise, then half a cosine over the minutes given."""
+        done = min(1.0, self.seconds / (60 * self.settings.minutes))
+        fall = 0.5 * (1 + np.cos(np.pi * done))
+        return self.settings.learning_rate * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
+
+    def step(self) -> dict[str, float]:
+        """One batch. Returns the losses by name."""
+        began = time.monotonic()
+        picked = self.batches.draw()
+        waves = torch.from_numpy(np.stack([self.windows.wave(w) for w in picked]))
+        # The teacher heard 1.6 s; the student must often do with less of it.
+        frames = int(torch.randint(90, WINDOW_FRAMES + 1, (1,), generator=self.generator))
+        start = int(torch.randint(0, WINDOW_FRAMES - frames + 1, (1,), generator=self.generator)) * 160
+        waves = augment(waves[:, start : start + frames * 160], self.generator, strength=0.85)
+        level = waves.square().mean(dim=1, keepdim=True).clamp_min(1e-10).sqrt()
+        jitter = 10 ** (torch.randn(len(waves), 1, generator=self.generator) * 2 / 20)
+        waves = (waves / level * 10 ** (-30 / 20) * jitter).to(self.device)
+        self.network.train()
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=has_bfloat16(self.device)):
+            mels = self.log_mel(waves.float())
+            embeddings = self.network.soft(mels)
+        losses = {"ge2e": self.ge2e(embeddings.view(-1, self.settings.per_speaker, embeddings.shape[1]))}
+        total = losses["ge2e"]
+        if self.windows.targets is not None:
+            target = torch.from_numpy(self.windows.targets[picked].astype(np.float32)).to(self.device)
+            voice = torch.from_numpy(self.windows.voices[picked].astype(np.float32)).to(self.device)
+            losses["window"] = 1 - (embeddings * target).sum(dim=1).mean()
+            losses["voice"] = 1 - (embeddings * voice).sum(dim=1).mean()
+            total = losses["window"] + losses["voice"] + self.settings.ge2e_weight * total
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 3.0)
+        self.optimiser.step()
+        self.steps += 1
+        self._follow()
+        self.seconds += time.monotonic() - began
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The running average takes a small step towards the network."""
+        pace = max(0.003, 1 / (self.steps + 1) if self.steps < 20 else 0.02 if self.steps < 300 else 0.003)
+        for mine, theirs in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, pace)
+            else:
+                mine.copy_(theirs)
+
+    @torch.no_grad()
+    def judge(self, windows: Windows, per_speaker: int = 12) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+        """Numbers on other speakers, clean: EER, same and different similarity, cosine to the teacher.
+
+        Returns them with the utterances' vectors (n, d) and speakers (n,).
+        """
+        rng = np.random.default_rng(0)
+        chosen = []
+        for speaker in np.unique(windows.speaker):
+            utterances = np.unique(windows.utterance[windows.speaker == speaker])
+            chosen += list(rng.permutation(utterances)[:per_speaker])
+        vectors, speakers, cosines = [], [], []
+        for utterance in chosen:
+            members = np.flatnonzero(windows.utterance == utterance)[:8]
+            waves = torch.from_numpy(np.stack([windows.wave(w) for w in members])).to(self.device)
+            vector = self.average(self.log_mel(waves)).mean(dim=0)
+            vectors.append((vector / vector.norm()).cpu().numpy())
+            speakers.append(windows.speaker[members[0]])
+            if windows.voices is not None:
+                cosines.append(float(vectors[-1] @ windows.voices[members[0]].astype(np.float32)))
+        vectors, speakers = np.stack(vectors), np.array(speakers)
+        same, different = pair_similarities(vectors, speakers)
+        numbers = {
+            "eer": equal_error_rate(same, different),
+            "same": float(same.mean()) if len(same) else float("nan"),
+            "different": float(different.mean()) if len(different) else float("nan"),
+        }
+        if cosines:
+            numbers["teacher_cosine"] = float(np.mean(cosines))
+        return numbers, vectors, speakers
+
+    def state(self) -> dict:
+        """Everything needed to go on: plain values and tensors."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "ge2e": self.ge2e.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "config": asdict(self.network.config),
+            "settings": asdict(self.settings),
+            "steps": self.steps,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Goes on from `state`. The draw of batches starts anew from another seed. Raises RuntimeError on other sizes."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.ge2e.load_state_dict(state["ge2e"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.steps, self.seconds = state["steps"], state["seconds"]
+        self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
+        self.generator.manual_seed(self.settings.seed + self.steps)
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether 16-bit arithmetic is quicker there: not on a CPU that would have to imitate it."""
+    return device != "cpu" or getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+
+
+def draw_map(path: Path, vectors: np.ndarray, speakers: np.ndarray, size: int = 480) -> None:
+    """Writes the map of some voices as a PNG: principal components, a colour per speaker."""
+    from core.training.picture import write_png
+
+    centred = vectors - vectors.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    points = centred @ axes[:2].T
+    points = (points - points.min(axis=0)) / np.ptp(points, axis=0).clip(1e-6) * (size - 30) + 15
+    image = np.full((size, size, 3), 255, np.uint8)
+    names = np.unique(speakers)
+    for (x, y), speaker in zip(points.astype(int), speakers, strict=True):
+        turn = 2 * np.pi * (np.searchsorted(names, speaker) / len(names) + np.array([0, 1 / 3, 2 / 3]))
+        image[y - 4 : y + 5, x - 4 : x + 5] = 120 + 110 * np.cos(turn)
+    write_png(path, image)
+
+
+def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], folder: Path, distilled: bool) -> Path:
+    """Writes pretrained/encoder/<name>.safetensors from the running average."""
+    card = Card(
+        role="encoder",
+        architecture="voiceprint",
+        name=name,
+        config=asdict(trainer.network.config),
+        space="ge2e-256" if distilled else name,
+        trained_on=CREDITS if distilled else "speakers of one's own",
+        steps=trainer.steps,
+        metrics={f"training_{key}": round(value, 4) for key, value in numbers.items()},
+        licence="GPL-3.0-or-later",
+        extra={"rank": 10 if distilled else 1, "log_floor": LOG_FLOOR, "minutes": round(trainer.seconds / 60, 1)},
+    )
+    state = {key: value for key, value in trainer.average.state_dict().items() if not key.endswith("num_batches_tracked")}
+    return publish(card, state, folder)
+
+
+def train(trainer: Trainer, judged: Windows, name: str, folder: Path, runs: Path, max_steps: int | None = None) -> dict[str, float]:
+    """Trains for the minutes set (or max_steps), saving and publishing as it goes. Returns the last judgement."""
+    settings, distilled = trainer.settings, trainer.windows.targets is not None
+    runs.mkdir(parents=True, exist_ok=True)
+    means: dict[str, float] = {}
+    last_published = trainer.seconds
+
+    def judge_and_save() -> dict[str, float]:
+        numbers, vectors, speakers = trainer.judge(judged)
+        print("  judged: " + "  ".join(f"{key} {value:.4f}" for key, value in numbers.items()), flush=True)
+        draw_map(runs / "map.png", vectors, speakers)
+        save_resume(runs / "resume.pt", trainer.state())
+        print(f"  published {publish_student(trainer, name, numbers, folder, distilled)}", flush=True)
+        return numbers
+
+    try:
+        while trainer.seconds < 60 * settings.minutes and (max_steps is None or trainer.steps < max_steps):
+            losses = trainer.step()
+            means = {key: 0.95 * means.get(key, value) + 0.05 * value for key, value in losses.items()}
+            if trainer.steps % 50 == 0:
+                rate = trainer.steps * settings.speakers * settings.per_speaker / trainer.seconds
+                text = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
+                print(f"step {trainer.steps}  {trainer.seconds / 60:.1f} min  {text}  {rate:.0f} windows/s", flush=True)
+            if trainer.seconds - last_published > 60 * settings.publish_minutes:
+                last_published = trainer.seconds
+                judge_and_save()
+    except KeyboardInterrupt:
+        print("stopped; what was learnt is kept", flush=True)
+    return judge_and_save()
+
+
+def smoke_windows(seed: int = 0) -> Windows:
+    """Eight invented speakers of two seconds each: enough to run every line."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(32000) / 16000
+    sounds = [
+        (8000 * np.sin(2 * np.pi * (90 + 30 * s) * t) + 800 * rng.standard_normal(32000)).astype(np.int16) for s in range(8)
+    ]
+    count = np.repeat(np.arange(8), 2)
+    targets = rng.random((8, 256)).astype(np.float32)
+    targets = (targets / np.linalg.norm(targets, axis=1, keepdims=True)).astype(np.float16)[count]
+    return Windows(sounds, count, np.tile([0, 6400], 8), np.full(16, 25600), count, np.arange(16), targets, targets)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m cli.train encoder", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--minutes", type=float, default=60.0, help="of training, earlier runs included")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from runs/encoder/resume.pt")
+    parser.add_argument("--from-scratch", action="store_true", help="GE2E loss alone, no teacher (a space of its own)")
+    parser.add_argument("--speakers", type=Path, help="a folder with one folder per speaker; implies --from-scratch")
+    parser.add_argument("--name", default="voiceprint", help="of the published file")
+    parser.add_argument("--publish-every", type=float, default=10.0, help="minutes of training")
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    parser.add_argument("--output", type=Path, default=PRETRAINED, help="the folder that holds encoder/<name>.safetensors")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="three tiny steps on invented sound")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    settings = Settings(minutes=args.minutes, seed=args.seed, publish_minutes=args.publish_every)
+    config = VoiceprintConfig()
+    if args.smoke:
+        windows = judged = smoke_windows(args.seed)
+        settings.speakers, settings.per_speaker = 4, 2
+        config = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attention=8)
+    elif args.speakers is not None:
+        windows, judged = own_windows(args.speakers)
+    else:
+        windows, judged = distillation_windows()
+    if args.from_scratch:
+        windows.targets = windows.voices = judged.targets = judged.voices = None
+    if args.name == "voiceprint" and windows.targets is None:
+        args.name = "my-encoder"  # another space must not pass for the shipped one
+    trainer = Trainer(windows, settings, config, args.device)
+    state = load_resume(args.runs / "resume.pt") if args.resume else None
+    if state is not None:
+        trainer.restore(state)
+    print(f"{len(windows)} windows of {len(trainer.batches.groups)} speakers, {len(judged)} to judge by", flush=True)
+    train(trainer, judged, args.name, args.output, args.runs, max_steps=trainer.steps + 3 if args.smoke else None)
+    return 0

@@ -1,0 +1,151 @@
+"""Windows of speech for a speaker encoder to learn from, drawn speaker by speaker."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.audio.partials import WINDOW_FRAMES, partial_starts, set_level
+from core.errors import VoiceError
+from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
+from core.training.teacher import speech_of
+
+WINDOW = WINDOW_FRAMES * 160
+"""Samples of one window: 1.6 s."""
+
+
+@dataclass
+class Windows:
+    """sounds: int16 arrays (or memory maps); window w is sounds[sound[w]][start[w] : start[w] + length[w]].
+
+    speaker: int (n,), utterance: int (n,). targets, voices: the teacher's view of the window and of its utterance, float16
+    (n, 256), or None where there is no teacher.
+    """
+
+    sounds: list[np.ndarray]
+    sound: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    speaker: np.ndarray
+    utterance: np.ndarray
+    targets: np.ndarray | None = None
+    voices: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def wave(self, w: int) -> np.ndarray:
+        """Window w, float32 (WINDOW,), set to -30 dB; a short one is repeated to fill it."""
+        start = self.start[w]
+        samples = self.sounds[self.sound[w]][start : start + self.length[w]].astype(np.float32) / 32767
+        return np.resize(set_level(samples), WINDOW)
+
+    def select(self, mask: np.ndarray) -> "Windows":
+        """The windows where `mask` holds, over the same sounds."""
+        picked = {name: getattr(self, name)[mask] for name in ("sound", "start", "length", "speaker", "utterance")}
+        targets = self.targets[mask] if self.targets is not None else None
+        voices = self.voices[mask] if self.voices is not None else None
+        return Windows(self.sounds, **picked, targets=targets, voices=voices)
+
+
+class SpeakerBatches:
+    """Batches of `speakers` x `per_speaker` windows, so that every voice meets itself and others.
+
+    A speaker comes up in proportion to the square root of its windows: 2,000 people heard once must not drown the few
+    heard for half an hour, nor the reverse.
+    """
+
+    def __init__(self, windows: Windows, speakers: int, per_speaker: int, seed: int = 0):
+        self.windows, self.per_speaker, self.rng = windows, per_speaker, np.random.default_rng(seed)
+        order = np.argsort(windows.speaker, kind="stable")
+        _, first = np.unique(windows.speaker[order], return_index=True)
+        self.groups = np.split(order, first[1:])
+        weights = np.sqrt([len(group) for group in self.groups])
+        self.weights = weights / weights.sum()
+        self.speakers = min(speakers, len(self.groups))
+
+    def draw(self) -> np.ndarray:
+        """Window numbers, int (speakers * per_speaker,), a speaker's side by side, of different utterances if it can."""
+        batch = []
+        for group in self.rng.choice(len(self.groups), self.speakers, replace=False, p=self.weights):
+            members = self.groups[group]
+            batch.append(self.rng.choice(members, self.per_speaker, replace=len(members) < self.per_speaker))
+        return np.concatenate(batch)
+
+
+def distillation_windows(folder: Path = CACHE / "encoder") -> tuple[Windows, Windows]:
+    """What `core.training.teacher` stored: the training split with its pseudo-speakers, and the unseen speakers.
+
+    Raises VoiceError when it has not run.
+    """
+    parts = sorted(Path(folder).glob("windows-*.npz"))
+    if not parts:
+        raise VoiceError("The teacher's view of the speech is not there yet.", "Run: python -m core.training.teacher")
+    rows = SpeechCache().rows
+    names = sorted({row.speaker for row in rows})
+    speaker_of = np.array([names.index(row.speaker) for row in rows])
+    split = np.array([row.split for row in rows])
+    sounds, columns = [], {key: [] for key in ("sound", "start", "length", "owner", "speed", "targets")}
+    for number, part in enumerate(parts):
+        with np.load(part) as stored:
+            columns["sound"].append(np.full(len(stored["starts"]), number))
+            for key, source in (("start", "starts"), ("length", "lengths"), ("owner", "owners"), ("speed", "speeds")):
+                columns[key].append(stored[source])
+            columns["targets"].append(stored["vectors"])
+        sounds.append(np.memmap(part.with_name(part.name.replace("windows", "speech")).with_suffix(".int16"), np.int16, "r"))
+    stacked = {key: np.concatenate(value) for key, value in columns.items()}
+    # Another speed makes another person, and another utterance, of the same recording.
+    speeds, speed = np.unique(stacked["speed"], return_inverse=True)
+    utterance = stacked["owner"] * len(speeds) + speed
+    voices = utterance_means(stacked["targets"].astype(np.float32), utterance).astype(np.float16)
+    windows = Windows(
+        sounds,
+        stacked["sound"],
+        stacked["start"],
+        stacked["length"],
+        speaker_of[stacked["owner"]] * len(speeds) + speed,
+        utterance,
+        stacked["targets"],
+        voices,
+    )
+    heard = stacked["length"] >= 0.5 * SAMPLE_RATE
+    original = stacked["speed"] == 1.0
+    owner_split = split[stacked["owner"]]
+    return windows.select(heard & (owner_split == "train")), windows.select(original & (owner_split == "val_unseen"))
+
+
+def utterance_means(vectors: np.ndarray, utterance: np.ndarray) -> np.ndarray:
+    """For each window the normalised mean over its utterance, float32 (n, d)."""
+    _, group = np.unique(utterance, return_inverse=True)
+    sums = np.zeros((group.max() + 1, vectors.shape[1]), np.float32)
+    np.add.at(sums, group, vectors)
+    return (sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-6))[group]
+
+
+def own_windows(folder: Path, held_out: int = 5) -> tuple[Windows, Windows]:
+    """Speech of one's own: a folder for each speaker, sound files in it. Every `held_out`-th speaker is kept for judging.
+
+    Raises VoiceError where there are too few speakers.
+    """
+    from core.audio.io import read_audio
+    from core.audio.transform import resample
+
+    people = sorted(path for path in Path(folder).iterdir() if path.is_dir())
+    if len(people) < 4:
+        raise VoiceError(f"{folder} holds {len(people)} folders of speakers.", "Put each speaker's files in a folder of its own.")
+    sounds, columns = [], []
+    for number, person in enumerate(people):
+        for file in sorted(path for path in person.rglob("*") if path.is_file() and not path.name.startswith(".")):
+            try:
+                samples = speech_of(resample(read_audio(file), SAMPLE_RATE).samples)
+            except VoiceError as error:
+                print(error)
+                continue
+            sounds.append((np.clip(samples, -1, 1) * 32767).astype(np.int16))
+            for start in partial_starts(len(samples)):
+                columns.append((len(sounds) - 1, start * 160, min(len(samples) - start * 160, WINDOW), number, len(sounds) - 1))
+    if not columns:
+        raise VoiceError(f"No sound could be read in {folder}.", "Put wav, flac, ogg or mp3 files in the speakers' folders.")
+    windows = Windows(sounds, *(np.array(column) for column in zip(*columns, strict=True)))
+    apart = windows.speaker % held_out == held_out - 1
+    return windows.select(~apart), windows.select(apart)
