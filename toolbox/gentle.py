@@ -37,7 +37,7 @@ def open_libraries(module: str = "torch", names: tuple[str, ...] = TORCH_LIBRARI
 
 
 def _posix_opener():
-    """dlopen called as any foreign function is: ctypes.CDLL(path) would hold the lock."""
+    """Calls dlopen as any foreign function is called: ctypes.CDLL(path) would hold the lock."""
     dlopen = ctypes.CDLL(None).dlopen
     dlopen.restype, dlopen.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_int]
     return lambda path: dlopen(bytes(path), ctypes.DEFAULT_MODE | 2)  # 2: RTLD_NOW, resolve here rather than later

@@ -254,11 +254,16 @@ class Sound(QObject):
         stream.stop()
         self.failed.emit(error)
 
-    def rename_key(self, old: str, new: str) -> None:
+    def rename_stream(self, stream: Stream, key: str) -> None:
         """What is heard has got its name while it was being made."""
-        if self._stream is not None and self._key == old:
-            self._key = new
-            self.playback_started.emit(new)
+        if stream is self._stream and self._key != key:
+            self._key = key
+            self.playback_started.emit(key)
+
+    def stop_stream(self, stream: Stream) -> None:
+        """Stops this playback, unless another has taken its place."""
+        if stream is self._stream:
+            self.stop()
 
     def stop(self) -> None:
         """Stops what is heard, if anything."""

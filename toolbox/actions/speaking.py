@@ -1,0 +1,191 @@
+"""Text becomes takes: synthesized, vocoded, heard, exported, removed."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from PyQt5.QtCore import QObject, pyqtSignal
+
+from core.errors import VoiceError
+from core.types import SpeakOptions, Take, Utterance, Waveform, mean_embedding
+from toolbox import actions
+
+LARGEST_SEED = 2**31 - 1
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg")
+_PENDING = "pending"  # the key of a playback whose take does not exist yet
+
+
+class SpeakingActions(QObject):
+    """Makes takes in the chosen voice."""
+
+    seed_drawn = pyqtSignal(int)
+
+    def __init__(self, tools: "actions.Tools", parent: QObject):
+        super().__init__(parent)
+        self.tools = tools
+
+    # --- making -------------------------------------------------------------------------------------------------
+
+    def clone(self, text: str, seed: int | None, options: SpeakOptions) -> None:
+        """Synthesizes and vocodes; the first sentence is heard while the rest is made. seed None: a fresh one."""
+        request = self._request(text, seed, options)
+        if request is None:
+            return
+        cloner, sound = self.tools.cloner, self.tools.sound
+        card = self.tools.workspace.card("synthesizer")
+        rate = card.mel_format.sample_rate if card is not None and card.mel_format else 16000
+        stream = sound.stream(_PENDING, rate)
+
+        def work(report) -> Take:
+            take = cloner.clone(*request, report=report, on_audio=stream.feed)
+            stream.finish()
+            return take
+
+        job = self.tools.models.submit("Speaking", work, verb="speak")
+        job.succeeded.connect(lambda take: self._on_spoken(take, stream))
+        job.failed.connect(self.tools.notices.failure)
+        job.failed.connect(lambda error: sound.stop_stream(stream))
+        job.cancelled.connect(lambda: sound.stop_stream(stream))
+
+    def synthesize(self, text: str, seed: int | None, options: SpeakOptions) -> None:
+        """Makes the mel alone."""
+        request = self._request(text, seed, options)
+        if request is not None:
+            cloner = self.tools.cloner
+            job = self.tools.models.submit(
+                "Synthesizing", lambda report: cloner.synthesize(*request, report=report), verb="speak"
+            )
+            job.succeeded.connect(self._add)
+            job.failed.connect(self.tools.notices.failure)
+
+    def vocode(self, id: str) -> None:
+        """Gives a take its sound, or a new one by the vocoder now chosen; heard as it is made."""
+        take = self.tools.workspace.takes.get(id)
+        if take is None:
+            return
+        self.parent().models.ensure()
+        cloner, sound = self.tools.cloner, self.tools.sound
+        stream = sound.stream(id, take.mel.format.sample_rate)
+
+        def work(report) -> Take:
+            made = cloner.vocode(take, report, stream.feed)
+            stream.finish()
+            return made
+
+        job = self.tools.models.submit("Vocoding", work, verb="speak")
+        job.succeeded.connect(lambda made: self._add(made) if made.id in self.tools.workspace.takes else None)
+        job.failed.connect(self.tools.notices.failure)
+        job.failed.connect(lambda error: sound.stop_stream(stream))
+        job.cancelled.connect(lambda: sound.stop_stream(stream))
+
+    def _request(self, text: str, seed: int | None, options: SpeakOptions) -> tuple | None:
+        """The arguments of `Cloner.clone`, or None when something is missing, which is said."""
+        workspace, notices = self.tools.workspace, self.tools.notices
+        notices.withdraw("speak")
+        utterances = workspace.voice_utterances()
+        if not utterances:
+            notices.warning("There is no voice to speak in yet.", "Record one, or load a sound file.", key="speak")
+            return None
+        if not any(c.isalnum() for c in text):
+            notices.warning("There is nothing to speak in this text.", "Type at least one word.", key="speak")
+            return None
+        if workspace.chosen["synthesizer"] is None and self.tools.cloner.synthesizer is None:
+            notices.warning(
+                f"There is no synthesizer in {self.tools.cloner.folder}.",
+                "Put the project's pretrained folder there, then look again.",
+                action_label="Look again",
+                action=self.parent().models.rescan,
+                key="speak",
+            )
+            return None
+        try:
+            voice = mean_embedding([u.embedding for u in utterances])
+        except VoiceError as error:
+            notices.failure(error, key="speak")
+            return None
+        if seed is None:
+            seed = random.randrange(LARGEST_SEED + 1)
+            self.seed_drawn.emit(seed)
+        self.parent().models.ensure()
+        names = tuple(dict.fromkeys(u.speaker for u in utterances))
+        return text, voice, seed, options, tuple(u.id for u in utterances), names
+
+    def _on_spoken(self, take: Take, stream) -> None:
+        self._add(take)
+        self.tools.sound.rename_stream(stream, take.id)
+
+    def _add(self, take: Take) -> None:
+        workspace = self.tools.workspace
+        workspace.add_take(take)
+        workspace.select(take.id)
+        if take.waveform is not None:
+            self._place(take)
+
+    def _place(self, take: Take) -> None:
+        """Embeds a take, so that it stands on the map beside the voice it imitates."""
+        workspace, cloner = self.tools.workspace, self.tools.cloner
+
+        def work(report) -> Utterance:
+            return cloner.take_utterance(take, take.receipt.voice[0] if take.receipt.voice else "", report)
+
+        def succeeded(utterance: Utterance) -> None:
+            if take.id in workspace.takes:
+                workspace.add_utterance(replace(utterance, id=take.id, speaker=self._speaker_now(utterance, take)))
+                workspace.add_take(replace(workspace.takes[take.id], embedding=utterance.embedding))
+
+        def failed(error: BaseException) -> None:
+            if not isinstance(error, VoiceError):  # a take too short to embed is a take all the same
+                self.tools.notices.failure(error)
+
+        job = self.tools.models.submit("Placing the take on the map", work, quiet=True)
+        job.succeeded.connect(succeeded)
+        job.failed.connect(failed)
+
+    def _speaker_now(self, utterance: Utterance, take: Take) -> str:
+        """The speaker's name, which may have changed since the take was asked for."""
+        for id in take.receipt.utterance_ids:
+            if id in self.tools.workspace.utterances:
+                return self.tools.workspace.utterances[id].speaker
+        return utterance.speaker
+
+    # --- keeping ------------------------------------------------------------------------------------------------
+
+    def export(self, id: str, path: Path) -> None:
+        """Writes a take's sound; the file's suffix says in which format."""
+        take = self.tools.workspace.takes.get(id)
+        if take is None or take.waveform is None:
+            self.tools.notices.warning("This take has no sound yet.", "Vocode it first.", key="export")
+            return
+        self.write(take.waveform, path)
+
+    def write(self, waveform: Waveform, path: Path) -> None:
+        path = Path(path)
+        if path.suffix.lower() not in SOUND_SUFFIXES:
+            path = path.with_name(path.name + ".wav")
+
+        def work(report) -> None:
+            from core.audio.io import write_audio
+
+            write_audio(path, waveform)
+
+        job = self.tools.files.submit(f"Writing {path.name}", work)
+        job.succeeded.connect(lambda _: self.tools.notices.info(f"Saved {path.name}.", str(path.parent), key="export"))
+        job.failed.connect(lambda error: self.tools.notices.failure(error, key="export"))
+
+    def remove(self, id: str) -> None:
+        workspace = self.tools.workspace
+        take = workspace.takes.get(id)
+        if take is None:
+            return
+        if workspace.playing_id == id:
+            self.tools.sound.stop()
+        utterance = workspace.utterances.get(id)
+        workspace.remove_take(id)
+
+        def undo() -> None:
+            workspace.add_take(take)
+            if utterance is not None:
+                workspace.add_utterance(utterance)
+            workspace.select(take.id)
+
+        self.parent().offer_undo("Removed the take.", undo)
