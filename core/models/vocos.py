@@ -108,7 +108,8 @@ class PitchReader(nn.Module):
         best = scores.argmax(dim=-1, keepdim=True)
         around = (best + torch.arange(-4, 5, device=scores.device)).clamp(0, self.config.pitch_bins - 1)
         weight = torch.softmax(scores.gather(-1, around), dim=-1)
-        place = (weight * around).sum(-1)
+        # to a quarter of a cent: last-digit differences between chunks must not add up in the running phase
+        place = ((weight * around).sum(-1) * 64).round() / 64
         return self.config.f0_low * torch.exp2(place / self.config.bins_per_octave)
 
 
@@ -124,7 +125,10 @@ class Vocos(nn.Module):
         self.net = Backbone(
             config.n_mels, config.channels, config.expansion, config.blocks, config.kernel, 3 * frequencies + config.noise_points
         )
-        spread = torch.zeros(frequencies, config.n_mels) if filters is None else filters.t() / filters.t().sum(1, keepdim=True).clamp_min(1e-9)
+        spread = torch.zeros(frequencies, config.n_mels)
+        if filters is not None:
+            spread = filters.t() / filters.t().sum(1, keepdim=True).clamp_min(1e-9)
+            spread[0], spread[-1] = spread[1], spread[-2]  # no band reaches 0 Hz and the highest frequency
         self.register_buffer("spread", spread)
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
         nn.init.normal_(self.net.out.weight, std=0.01)
@@ -188,15 +192,12 @@ class Vocos(nn.Module):
     def forward(self, mel: Tensor, f0: Tensor, start: Tensor, noise: Tensor) -> Tensor:
         """mel (B, n_mels, T) natural log; f0 (B, T) from `read_pitch`; start (B,) cycles of the source at the first frame;
         noise (B, (T + 3) * hop_length), normal, beginning two frames before the first. Returns (B, (T - 1) * hop_length)."""
-        c = self.config
-        F = c.n_fft // 2 + 1
         out = self.net(mel)
         with torch.autocast(mel.device.type, enabled=False):  # exponentials and spectra want full precision
             return self._synthesize(mel.float(), out, f0, start, noise)
 
     def _synthesize(self, mel: Tensor, out: Tensor, f0: Tensor, start: Tensor, noise: Tensor) -> Tensor:
-        c = self.config
-        F = c.n_fft // 2 + 1
+        c, F = self.config, self.config.n_fft // 2 + 1
         gain, phase, noise_gain, attack = out.split([F, F, F, c.noise_points], dim=-1)
         base = mel.transpose(1, 2) @ self.spread.t()
         B, T, _ = attack.shape
@@ -209,4 +210,5 @@ class Vocos(nn.Module):
         with torch.no_grad():
             E = self.spectrum(self.pulses(f0, start))
         harmonic = torch.polar(torch.exp((base + gain).clamp(-14, 8)), phase)
-        return self.sound(E * harmonic + N * torch.exp((base + noise_gain).clamp(-14, 8)))
+        made = E * harmonic + N * torch.exp((base + noise_gain).clamp(-14, 8))
+        return self.sound(torch.cat([torch.zeros_like(made[..., :1]), made[..., 1:]], -1))  # no constant offset

@@ -44,7 +44,8 @@ def pitch_labels(
     path = Path(path)
     if path.exists():
         with np.load(path) as stored:
-            known = {u: stored["f0"][a:b] for u, a, b in zip(stored["utt_ids"], stored["starts"], stored["starts"][1:])}
+            utt_ids, starts, f0 = (stored[name] for name in ("utt_ids", "starts", "f0"))  # each access reads it anew
+        known = {u: f0[a:b] for u, a, b in zip(utt_ids, starts[:-1], starts[1:], strict=True)}
         found = {i: known[cache.rows[i].utt_id] for i in rows if cache.rows[i].utt_id in known}
         if len(found) == len(rows):
             return found

@@ -5,6 +5,7 @@ from --adversarial on, light discriminators of spectrograms join in. Stopped at 
 """
 
 import argparse
+import math
 import sys
 import time
 from pathlib import Path
@@ -76,7 +77,7 @@ class Trainer:
         optimiser = self.optimisers[name]
         warm = min(1.0, (self.steps[name] + 1) / 100)
         for group in optimiser.param_groups:
-            group["lr"] = self.rate * warm * 0.5 * (1 + np.cos(np.pi * min(share, 1.0)))
+            group["lr"] = self.rate * warm * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(parameters), 5.0)
