@@ -1,5 +1,7 @@
 """Plain operations on sound: one channel, another sample rate, levels, fades. numpy, and soxr when resampling."""
 
+import math
+
 import numpy as np
 
 from core.types import Waveform
@@ -56,13 +58,13 @@ def rms_db(samples: np.ndarray) -> float:
     if not len(samples):
         return SILENCE_DB
     power = float(np.mean(np.square(samples, dtype=np.float64)))
-    return max(SILENCE_DB, 10 * np.log10(power)) if power > 0 else SILENCE_DB
+    return max(SILENCE_DB, 10 * math.log10(power)) if power > 0 else SILENCE_DB
 
 
 def peak_db(samples: np.ndarray) -> float:
     """The largest sample in dB of full scale; SILENCE_DB for nothing or for silence."""
     peak = float(np.max(np.abs(samples), initial=0.0))
-    return max(SILENCE_DB, 20 * np.log10(peak)) if peak > 0 else SILENCE_DB
+    return max(SILENCE_DB, 20 * math.log10(peak)) if peak > 0 else SILENCE_DB
 
 
 def normalise_peak(waveform: Waveform, db: float = -1.0) -> Waveform:
