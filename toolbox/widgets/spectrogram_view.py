@@ -1,0 +1,262 @@
+"""The mel spectrogram: time below, frequency at the left, words above, and a line where the sound is."""
+
+import numpy as np
+from PyQt5.QtCore import QPointF, QRectF, QSizeF, Qt, pyqtSignal
+from PyQt5.QtGui import QFontMetricsF, QPainter, QPen, QPolygonF
+
+from core.audio.mel import hz_to_mel, mel_to_hz
+from core.types import Alignment, Mel
+from toolbox.widgets.plot import Plot
+from toolbox.widgets.plot_theme import ticks
+
+RANGE_DB = 70.0  # from the loudest spot down; what is quieter is drawn as silence
+FREQUENCIES = (0, 250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 12000, 16000, 22000)
+
+
+def decibels(mel: Mel) -> np.ndarray:
+    """The mel in decibels below its own loudest spot, float32 (n_mels, n_frames), at most 0."""
+    frames, form = mel.frames, mel.format
+    if form.range is not None:
+        low, high = form.range
+        result = (frames - high) / max(high - low, 1e-9) * RANGE_DB
+    elif form.compression == "log":
+        result = frames * (20 / np.log(10) / form.power)
+    elif form.compression == "db":
+        result = frames / form.power
+    else:
+        result = 20 / form.power * np.log10(np.maximum(frames, max(form.floor, 1e-12)))
+    return result - result.max(initial=-np.inf) if result.size else result
+
+
+class SpectrogramView(Plot):
+    """Shows one mel. Click or drag to hear from there; the wheel zooms in time, a double click shows all again."""
+
+    seek_requested = pyqtSignal(float)  # seconds
+
+    LEFT, RIGHT, BOTTOM = 46.0, 62.0, 24.0
+
+    def __init__(self, parent=None):
+        super().__init__("Record or load a voice to see it here", parent)
+        self.setAccessibleName("Spectrogram")
+        self.setMinimumSize(220, 120)
+        self.mel: Mel | None = None
+        self.title = ""
+        self.alignment: Alignment | None = None
+        self.playhead: float | None = None
+        self._levels = np.zeros((0, 0), np.float32)
+        self._span = (0.0, 1.0)  # seconds shown
+        self._hover: QPointF | None = None
+
+    # --- what to show -------------------------------------------------------------------------------------------
+
+    def show_mel(self, mel: Mel | None, title: str = "", alignment: Alignment | None = None) -> None:
+        """Shows another sound; None clears. The same mel again keeps playhead and zoom."""
+        if mel is not self.mel:
+            self.playhead = None
+            self.mel = mel if mel is not None and mel.n_frames else None
+            if self.mel is not None:
+                self._levels = 1 + decibels(self.mel) / RANGE_DB
+                self._span = (0.0, self.mel.seconds)
+        self.title, self.alignment = title, alignment
+        self.redraw()
+
+    def clear(self) -> None:
+        self.show_mel(None)
+
+    def is_empty(self) -> bool:
+        return self.mel is None
+
+    def set_playhead(self, seconds: float | None) -> None:
+        """Moves the line, redrawing only where it was and where it is."""
+        if seconds == self.playhead or self.mel is None:
+            return
+        start, stop = self._span
+        old, self.playhead = self.playhead, seconds
+        if seconds is not None and stop - start < self.mel.seconds - 1e-6 and not start <= seconds <= stop:
+            self._show_span(seconds, seconds + stop - start)  # turn the page
+        for at in (old, seconds):
+            if at is not None:
+                self.update(QRectF(self.time_to_x(at) - 8, 0, 16, self.height()).toAlignedRect())
+
+    # --- places -------------------------------------------------------------------------------------------------
+
+    def plot_box(self) -> QRectF:
+        """Where the picture is."""
+        top = 12 + self.line_height() + (self.line_height() + 2 if self._words() else 0)
+        right = self.RIGHT if self.width() > 340 else 12
+        size = QSizeF(max(self.width() - self.LEFT - right, 10), max(self.height() - top - self.BOTTOM, 10))
+        return QRectF(QPointF(self.LEFT, top), size)
+
+    def time_to_x(self, seconds: float) -> float:
+        """Frames are centred on their times, so the first column's middle is 0 s."""
+        box, (start, stop) = self.plot_box(), self._span
+        shift = 0.5 / self.mel.format.frame_rate if self.mel else 0.0
+        return box.left() + (seconds + shift - start) / (stop - start) * box.width()
+
+    def x_to_time(self, x: float) -> float:
+        box, (start, stop) = self.plot_box(), self._span
+        shift = 0.5 / self.mel.format.frame_rate if self.mel else 0.0
+        return start + (x - box.left()) / box.width() * (stop - start) - shift
+
+    def hz_to_y(self, hz: float) -> float:
+        """The height at which a tone of `hz` is drawn: the middle of the band whose filter peaks there."""
+        box, form = self.plot_box(), self.mel.format
+        low, high = hz_to_mel(form.fmin), hz_to_mel(form.fmax)
+        band = (hz_to_mel(hz) - low) / (high - low) * (form.n_mels + 1) - 1
+        return box.bottom() - (float(band) + 0.5) / form.n_mels * box.height()
+
+    def y_to_hz(self, y: float) -> float:
+        box, form = self.plot_box(), self.mel.format
+        band = (box.bottom() - y) / box.height() * form.n_mels - 0.5
+        low, high = hz_to_mel(form.fmin), hz_to_mel(form.fmax)
+        return float(mel_to_hz(low + (band + 1) / (form.n_mels + 1) * (high - low)))
+
+    def frequency_ticks(self) -> list[tuple[float, str]]:
+        """Heights and labels, with room between them."""
+        box, form, result = self.plot_box(), self.mel.format, []
+        room = self.line_height() * 1.15
+        for hz in (1000, 4000, 2000, 8000, *FREQUENCIES):  # the most telling first, the others where they fit
+            y = self.hz_to_y(hz)
+            fits = box.top() - 2 <= y <= box.bottom() + 2 and form.fmin <= hz <= form.fmax
+            if fits and all(abs(y - other) >= room for other, _ in result):
+                result.append((y, f"{hz / 1000:g} kHz" if hz >= 1000 else f"{hz} Hz"))
+        return sorted(result)
+
+    def time_ticks(self) -> list[tuple[float, str]]:
+        """Places and labels in seconds, or minutes and seconds in long sounds."""
+        box, (start, stop) = self.plot_box(), self._span
+        step_room = 64 if self.mel.seconds < 100 else 84
+        result = []
+        for t in ticks(start, stop, max(2, int(box.width() / step_room))):
+            x = self.time_to_x(t)
+            if box.left() - 1 <= x <= box.right() + 1:
+                result.append((x, f"{t:g} s" if self.mel.seconds < 100 else f"{int(t // 60)}:{t % 60:04.1f}"))
+        return result
+
+    def _words(self) -> tuple[tuple[str, float, float], ...]:
+        return self.alignment.words if self.alignment is not None else ()
+
+    # --- drawing ------------------------------------------------------------------------------------------------
+
+    def paint_still(self, painter: QPainter) -> None:
+        box = self.plot_box()
+        painter.drawImage(box, self._picture(box))
+        line = self.line_height()
+        painter.setPen(QPen(self.colour("faint"), 1))
+        painter.drawRect(box)
+        for y, label in self.frequency_ticks():
+            painter.setPen(QPen(self.colour("muted"), 1))
+            painter.drawLine(QPointF(box.left() - 4, y), QPointF(box.left(), y))
+            place = QRectF(0, y - line / 2, box.left() - 7, line)
+            painter.drawText(place, Qt.AlignRight | Qt.AlignVCenter, label)
+        for x, label in self.time_ticks():
+            painter.drawLine(QPointF(x, box.bottom()), QPointF(x, box.bottom() + 4))
+            half = self.text_width(label) / 2 + 2
+            x = min(max(x, half), self.width() - half)
+            painter.drawText(QRectF(x - half, box.bottom() + 5, 2 * half, line), Qt.AlignCenter, label)
+        if box.right() < self.width() - 30:
+            bar = QRectF(box.right() + 10, box.top(), 8, box.height())
+            labels = [(1 - d / RANGE_DB, f"−{d} dB" if d else "0 dB") for d in (0, 20, 40, 60)]
+            self.paint_colour_bar(painter, bar, labels)
+        self._paint_words(painter, box)
+
+    def _picture(self, box: QRectF):
+        """The visible part, at most one column per pixel: pooled where there are more frames."""
+        rate, (start, stop) = self.mel.format.frame_rate, self._span
+        first, last = start * rate, stop * rate
+        columns = max(round(box.width() * self.devicePixelRatioF()), 1)
+        if last - first > columns:
+            edges = np.linspace(first, last, columns + 1).astype(int)[:-1].clip(0, self.mel.n_frames - 1)
+            cut = self._levels[:, edges[0] : max(int(np.ceil(last)), edges[-1] + 1)]
+            levels = np.maximum.reduceat(cut, edges - edges[0], axis=1)
+        else:
+            levels = self._levels[:, np.linspace(first, last, columns, endpoint=False).astype(int)
+                                  .clip(0, self.mel.n_frames - 1)]  # fmt: skip
+        return self.heat_image(levels[::-1])
+
+    def _paint_words(self, painter: QPainter, box: QRectF) -> None:
+        line = self.line_height()
+        metrics = QFontMetricsF(painter.font())
+        for text, start, end in self._words():
+            left, right = self.time_to_x(start), self.time_to_x(end)
+            if right < box.left() or left > box.right():
+                continue
+            left, right = max(left, box.left()), min(right, box.right())
+            painter.setPen(QPen(self.colour("text", 60), 1))
+            painter.drawLine(QPointF(left, box.top() - 4), QPointF(left, box.top()))
+            painter.drawLine(QPointF(right, box.top() - 4), QPointF(right, box.top()))
+            shown = text if metrics.horizontalAdvance(text) <= right - left + 4 else ""
+            if not shown and right - left > 26:
+                shown = metrics.elidedText(text, Qt.ElideRight, right - left)
+            painter.setPen(self.colour("text"))
+            painter.drawText(QRectF(left - 4, box.top() - line - 4, right - left + 8, line), Qt.AlignCenter, shown)
+
+    def paint_moving(self, painter: QPainter) -> None:
+        box = self.plot_box()
+        note = f"{self.mel.seconds:.2f} s"
+        if self._hover is not None and box.contains(self._hover):
+            t, hz = max(self.x_to_time(self._hover.x()), 0.0), self.y_to_hz(self._hover.y())
+            note = f"{t:.2f} s · {hz / 1000:.2f} kHz" if hz >= 1000 else f"{t:.2f} s · {max(hz, 0):.0f} Hz"
+        self.paint_title(painter, self.title, note, top=4)
+        if self.playhead is None:
+            return
+        x = self.time_to_x(self.playhead)
+        if box.left() - 1 <= x <= box.right() + 1:
+            painter.setPen(QPen(self.colour("background", 150), 3.5))
+            painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()))
+            painter.setPen(QPen(self.colour("playhead"), 1.6))
+            painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()))
+            painter.setPen(Qt.NoPen)
+            painter.setBrush(self.colour("playhead"))
+            top = box.top()
+            painter.drawPolygon(QPolygonF([QPointF(x - 5, top - 4), QPointF(x + 5, top - 4), QPointF(x, top + 4)]))
+
+    # --- the hand -----------------------------------------------------------------------------------------------
+
+    def _seek(self, event) -> None:
+        self.seek_requested.emit(min(max(self.x_to_time(event.localPos().x()), 0.0), self.mel.seconds))
+
+    def mousePressEvent(self, event) -> None:
+        if self.mel is not None and event.button() == Qt.LeftButton and self.plot_box().contains(event.localPos()):
+            self._seek(event)
+
+    def mouseMoveEvent(self, event) -> None:
+        self._hover = QPointF(event.localPos())
+        self.update(0, 0, self.width(), int(self.line_height()) + 10)
+        if self.mel is not None:
+            self.setCursor(Qt.IBeamCursor if self.plot_box().contains(self._hover) else Qt.ArrowCursor)
+            if event.buttons() & Qt.LeftButton:
+                self._seek(event)
+
+    def leaveEvent(self, event) -> None:
+        self._hover = None
+        self.update()
+
+    def mouseDoubleClickEvent(self, event) -> None:
+        if self.mel is not None:
+            self._show_span(0.0, self.mel.seconds)
+
+    def wheelEvent(self, event) -> None:
+        if self.mel is None or not self.plot_box().contains(event.position()):
+            event.ignore()
+            return
+        start, stop = self._span
+        turn = event.angleDelta()
+        if abs(turn.x()) > abs(turn.y()) or event.modifiers() & Qt.ShiftModifier:
+            shift = -(turn.x() or turn.y()) / 1200 * (stop - start)
+            self._show_span(start + shift, stop + shift)
+        else:
+            length = (stop - start) * 0.8 ** (turn.y() / 120)
+            length = min(max(length, min(0.1, self.mel.seconds)), self.mel.seconds)
+            box = self.plot_box()
+            share = (event.position().x() - box.left()) / box.width()
+            middle = start + share * (stop - start)
+            self._show_span(middle - share * length, middle + (1 - share) * length)
+        event.accept()
+
+    def _show_span(self, start: float, stop: float) -> None:
+        length = min(stop - start, self.mel.seconds)
+        start = min(max(start, 0.0), self.mel.seconds - length)
+        if (start, start + length) != self._span:
+            self._span = (start, start + length)
+            self.redraw()
