@@ -1,4 +1,4 @@
-"""Speaker encoders at work: any recording of speech to a point of a voice space. Load it in a worker: it imports torch."""
+"""Speaker encoders at work: any recording of speech to a point of a voice space. It imports torch: for a worker."""
 
 from collections.abc import Iterator
 
@@ -112,8 +112,12 @@ class VoiceprintEncoder(WindowedEncoder):
         self.network = Voiceprint(VoiceprintConfig(**config)).eval()
         self._floor = float(card.extra.get("log_floor", 1e-6))
         # Batch norm's counters matter to training alone, so they are not published.
-        counters = {name: value for name, value in self.network.state_dict().items() if name.endswith("num_batches_tracked")}
-        self.network.load_state_dict({**counters, **{name: value.float() for name, value in tensors.items()}}, strict=True)
+        counters = {
+            name: value for name, value in self.network.state_dict().items() if name.endswith("num_batches_tracked")
+        }
+        self.network.load_state_dict(
+            {**counters, **{name: value.float() for name, value in tensors.items()}}, strict=True
+        )
 
     def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
         speech = set_level(speech)
@@ -128,7 +132,7 @@ class VoiceprintEncoder(WindowedEncoder):
 
 
 class GE2EEncoder(WindowedEncoder):
-    """The published encoder, its weights in our container. Raises KeyError or RuntimeError for weights that do not fit."""
+    """The published encoder, its weights in our container. Raises KeyError, RuntimeError for other weights."""
 
     def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
         super().__init__(card)
@@ -140,7 +144,7 @@ class GE2EEncoder(WindowedEncoder):
 
 
 def _batches(speech: np.ndarray, starts: list[int], finish) -> Iterator[tuple[float, np.ndarray]]:
-    """The windows that begin at the frames `starts`, _BATCH at a time, so that memory does not grow with the recording."""
+    """The windows that begin at the frames `starts`, _BATCH at a time: memory does not grow with the recording."""
     hop = ENCODER_MEL.hop_length
     for i in range(0, len(starts), _BATCH):
         chosen = starts[i : i + _BATCH]

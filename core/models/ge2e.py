@@ -16,7 +16,7 @@ LOSS_SCALARS = ("similarity_weight", "similarity_bias")
 
 @dataclass(frozen=True)
 class GE2EConfig:
-    """Sizes of the network. n_mels: bands of a frame; hidden_size: of each LSTM layer; embedding_size: of the result."""
+    """Sizes of the network. n_mels: bands of a frame; hidden_size: of each LSTM layer; embedding_size: the result."""
 
     n_mels: int = 40
     hidden_size: int = 256

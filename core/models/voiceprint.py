@@ -1,8 +1,8 @@
 """A speaker encoder for a CPU: a time-delay network over mel frames, with attentive statistics pooling.
 
 The blocks are residual dilated convolutions at a quarter of the frame rate, the pooling is that of ECAPA-TDNN
-(Desplanques et al. 2020, arXiv 2005.07143, sec. 3.1). Unlike it, every convolution is dense (fast without a GPU), and the
-last layer ends as GE2E's does, in ReLU and an L2 norm, so that it can be taught that encoder's own space.
+(Desplanques et al. 2020, arXiv 2005.07143, sec. 3.1). Unlike it, every convolution is dense (fast without a GPU), and
+the last layer ends as GE2E's does, in ReLU and an L2 norm, so that it can be taught that encoder's own space.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,9 @@ def convolution(n_in: int, n_out: int, kernel: int, stride: int = 1, dilation: i
     """Convolution over time, batch norm, ReLU: (B, n_in, T) -> (B, n_out, ceil(T / stride))."""
     padding = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv1d(n_in, n_out, kernel, stride, padding, dilation, bias=False), nn.BatchNorm1d(n_out), nn.ReLU(inplace=True)
+        nn.Conv1d(n_in, n_out, kernel, stride, padding, dilation, bias=False),
+        nn.BatchNorm1d(n_out),
+        nn.ReLU(inplace=True),
     )
 
 
@@ -67,7 +69,7 @@ class Voiceprint(nn.Module):
     def raw(self, log_mels: Tensor) -> Tensor:
         """log_mels: (B, T, n_mels), T from about 50 up -> (B, embedding_size) before ReLU and norm."""
         x = log_mels.transpose(1, 2)
-        # As heard, and with the window's mean taken off each band: what a microphone or a telephone adds is in that mean.
+        # As heard, and with the window's mean taken off each band: what a microphone or telephone adds is in it.
         x = self.scale(torch.cat([x, x - x.mean(dim=2, keepdim=True)], dim=1))
         x = self.down(self.early(x))
         for block in self.blocks:

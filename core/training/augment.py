@@ -7,12 +7,12 @@ SAMPLE_RATE = 16000
 
 
 def _chance(n: int, probability: float, generator: torch.Generator) -> Tensor:
-    """bool (n, 1), each true with `probability`."""
+    """Bool (n, 1), each true with `probability`."""
     return torch.rand(n, 1, generator=generator) < probability
 
 
 def _between(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """float32 (n, 1), uniform."""
+    """Float32 (n, 1), uniform."""
     return low + (high - low) * torch.rand(n, 1, generator=generator)
 
 
@@ -52,7 +52,9 @@ def noises(waves: Tensor, generator: torch.Generator) -> Tensor:
     slope = _between(n, 0, 1.2, generator)
     spectrum = spectrum * torch.arange(1, spectrum.shape[1] + 1).clamp_min(n_samples // 400) ** -slope
     noise = torch.fft.irfft(spectrum, n=n_samples)
-    babble = sum(waves.roll((shift, 997 * shift), (0, 1)) for shift in torch.randint(5, n, (4,), generator=generator).tolist())
+    babble = sum(
+        waves.roll((shift, 997 * shift), (0, 1)) for shift in torch.randint(5, n, (4,), generator=generator).tolist()
+    )
     result = torch.where(_chance(n, 0.35, generator), babble if n > 5 else noise, noise)
     return result / result.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
 
@@ -86,7 +88,9 @@ def augment(waves: Tensor, generator: torch.Generator, strength: float = 1.0) ->
     ratio = 10 ** (-_between(n, 2, 28, generator) / 20) * _chance(n, 0.65, generator)
     # Noise in the room passes the microphone and the line too; noise of the line does not.
     through = _chance(n, 0.5, generator)
-    result = torch.fft.irfft((spectrum + torch.fft.rfft(noise * level * ratio * through, n=n_fft)) * channels(n, hz, generator))
+    result = torch.fft.irfft(
+        (spectrum + torch.fft.rfft(noise * level * ratio * through, n=n_fft)) * channels(n, hz, generator)
+    )
     result = result[:, :n_samples] + noise * level * ratio * ~through
     coded = _chance(n, 0.1, generator)[:, 0].nonzero()[:, 0]
     if len(coded):

@@ -8,6 +8,7 @@ GE2E loss alone makes a space of its own. A resume file and a picture of the map
 
 import argparse
 import copy
+import signal
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -202,7 +203,7 @@ class Trainer:
         }
 
     def restore(self, state: dict) -> None:
-        """Goes on from `state`. The draw of batches starts anew from another seed. Raises RuntimeError on other sizes."""
+        """Goes on from `state`. Batches are drawn from another seed. Raises RuntimeError on other sizes."""
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.ge2e.load_state_dict(state["ge2e"])
@@ -247,11 +248,15 @@ def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], fold
         licence="GPL-3.0-or-later",
         extra={"rank": 10 if distilled else 1, "log_floor": LOG_FLOOR, "minutes": round(trainer.seconds / 60, 1)},
     )
-    state = {key: value for key, value in trainer.average.state_dict().items() if not key.endswith("num_batches_tracked")}
+    state = {
+        key: value for key, value in trainer.average.state_dict().items() if not key.endswith("num_batches_tracked")
+    }
     return publish(card, state, folder)
 
 
-def train(trainer: Trainer, judged: Windows, name: str, folder: Path, runs: Path, max_steps: int | None = None) -> dict[str, float]:
+def train(
+    trainer: Trainer, judged: Windows, name: str, folder: Path, runs: Path, max_steps: int | None = None
+) -> dict[str, float]:
     """Trains for the minutes set (or max_steps), saving and publishing as it goes. Returns the last judgement."""
     settings, distilled = trainer.settings, trainer.windows.targets is not None
     runs.mkdir(parents=True, exist_ok=True)
@@ -287,7 +292,8 @@ def smoke_windows(seed: int = 0) -> Windows:
     rng = np.random.default_rng(seed)
     t = np.arange(32000) / 16000
     sounds = [
-        (8000 * np.sin(2 * np.pi * (90 + 30 * s) * t) + 800 * rng.standard_normal(32000)).astype(np.int16) for s in range(8)
+        (8000 * np.sin(2 * np.pi * (90 + 30 * s) * t) + 800 * rng.standard_normal(32000)).astype(np.int16)
+        for s in range(8)
     ]
     count = np.repeat(np.arange(8), 2)
     targets = rng.random((8, 256)).astype(np.float32)
@@ -306,7 +312,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", default="voiceprint", help="of the published file")
     parser.add_argument("--publish-every", type=float, default=10.0, help="minutes of training")
     parser.add_argument("--runs", type=Path, default=RUNS)
-    parser.add_argument("--output", type=Path, default=PRETRAINED, help="the folder that holds encoder/<name>.safetensors")
+    parser.add_argument(
+        "--output", type=Path, default=PRETRAINED, help="the folder that holds encoder/<name>.safetensors"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="three tiny steps on invented sound")
     args = parser.parse_args(argv)
@@ -329,6 +337,7 @@ def main(argv: list[str] | None = None) -> int:
     state = load_resume(args.runs / "resume.pt") if args.resume else None
     if state is not None:
         trainer.restore(state)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was learnt, as Ctrl-C does
     print(f"{len(windows)} windows of {len(trainer.batches.groups)} speakers, {len(judged)} to judge by", flush=True)
     train(trainer, judged, args.name, args.output, args.runs, max_steps=trainer.steps + 3 if args.smoke else None)
     return 0

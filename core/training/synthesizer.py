@@ -143,7 +143,7 @@ class Trainer:
                 self.average[name].lerp_(tensor, 1 - keep)
         for name, value in statistics.items():
             self.statistics[name] += (value - self.statistics[name]) * (1 - min(keep, 0.99))
-        return {**{name: float(loss) for name, loss in losses.items()}, "norm": float(norm), "rate": rate}
+        return {**{name: float(loss.detach()) for name, loss in losses.items()}, "norm": float(norm), "rate": rate}
 
     def _criticise(self, batch: Batch, made: Tensor, losses: dict[str, Tensor]) -> Tensor | float:
         long_enough = [b for b, length in enumerate(batch.length.tolist()) if length >= CROP]

@@ -3,10 +3,10 @@
 Training a student then never runs the teacher. Needs the published weights: `pip install --no-deps resemblyzer` brings
 them (Apache-2.0), or name any SV2TTS encoder file. Written to the cache:
 
-    encoder/speech-<k>.int16, encoder/windows-<k>.npz   speech without pauses and the teacher's view of every 1.6 s of it,
-                                                        a window each 0.8 s; the later parts are pseudo-speakers, some of
-                                                        the training speech at another speed
-    teacher_embeddings.npz                              utt_ids, vectors: one voice per utterance, as the teacher says
+    encoder/speech-<k>.int16, encoder/windows-<k>.npz   speech without pauses, and what the teacher makes of 1.6 s of it
+                                                        each 0.8 s; the later parts are pseudo-speakers, some of the
+                                                        training speech at another speed
+    teacher_embeddings.npz                              utt_ids, vectors: one voice per utterance
 """
 
 import argparse
@@ -32,7 +32,8 @@ def published_weights(path: Path | None = None) -> Path:
         path = Path(spec.origin).parent / "pretrained.pt" if spec and spec.origin else Path("resemblyzer/pretrained.pt")
     if not Path(path).exists():
         raise ModelError(
-            f"The published encoder's weights are not at {path}.", "pip install --no-deps resemblyzer, or pass --weights FILE."
+            f"The published encoder's weights are not at {path}.",
+            "pip install --no-deps resemblyzer, or pass --weights FILE.",
         )
     return Path(path)
 
@@ -57,7 +58,7 @@ def speech_of(samples: np.ndarray) -> np.ndarray:
 
 
 def embed_windows(network, mels: list[np.ndarray], half: bool, batch: int = 256) -> np.ndarray:
-    """mels: arrays (n, 160, 40) -> float32 (sum of n, 256). half: bfloat16, twice as fast, mean cosine to the exact ones 0.9997."""
+    """mels: arrays (n, 160, 40) -> float32 (sum of n, 256). half: bfloat16, twice as fast, 0.9997 alike."""
     import torch
 
     frames = torch.from_numpy(np.concatenate(mels))
@@ -68,7 +69,7 @@ def embed_windows(network, mels: list[np.ndarray], half: bool, batch: int = 256)
 
 
 def build_part(part: int, parts: int, folder: Path, weights: Path | None, half: bool, shifted: float) -> None:
-    """Every `parts`-th utterance from `part` on; past the last part, `shifted` of the training ones at another speed."""
+    """Every `parts`-th utterance from `part` on; past the last, `shifted` of the training ones at another speed."""
     import soxr
     import torch
 
@@ -78,7 +79,9 @@ def build_part(part: int, parts: int, folder: Path, weights: Path | None, half: 
     jobs = [(i, 1.0) for i in range(part % parts, len(speech), parts)]
     if part >= parts:
         trainable = [i for i, _ in jobs if speech.rows[i].split != "val_unseen"]
-        jobs = [(int(i), float(rng.choice(SPEEDS))) for i in rng.permutation(trainable)[: int(shifted * len(trainable))]]
+        jobs = [
+            (int(i), float(rng.choice(SPEEDS))) for i in rng.permutation(trainable)[: int(shifted * len(trainable))]
+        ]
     offset, starts, owners, speeds, lengths, vectors, waiting = 0, [], [], [], [], [], []
     with (folder / f"speech-{part}.int16").open("wb") as file:
         for done, (i, speed) in enumerate(jobs):
@@ -123,7 +126,9 @@ def write_embeddings(folder: Path, parts: int, out: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m core.training.teacher", description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, help="the published encoder's file (default: the one resemblyzer brings)")
+    parser.add_argument(
+        "--weights", type=Path, help="the published encoder's file (default: the one resemblyzer brings)"
+    )
     parser.add_argument("--parts", type=int, default=2, help="processes at once, one thread each")
     parser.add_argument("--exact", action="store_true", help="32-bit arithmetic: half the speed")
     parser.add_argument("--shifted", type=float, default=0.35, help="share of utterances repeated at another speed")
@@ -138,7 +143,9 @@ def main(argv: list[str] | None = None) -> int:
     rounds = [range(args.parts), range(args.parts, 2 * args.parts)] if args.shifted > 0 else [range(args.parts)]
     for numbers in rounds:
         workers = [
-            context.Process(target=build_part, args=(part, args.parts, folder, args.weights, not args.exact, args.shifted))
+            context.Process(
+                target=build_part, args=(part, args.parts, folder, args.weights, not args.exact, args.shifted)
+            )
             for part in numbers
         ]
         for worker in workers:

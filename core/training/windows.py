@@ -18,8 +18,8 @@ WINDOW = WINDOW_FRAMES * 160
 class Windows:
     """sounds: int16 arrays (or memory maps); window w is sounds[sound[w]][start[w] : start[w] + length[w]].
 
-    speaker: int (n,), utterance: int (n,). targets, voices: the teacher's view of the window and of its utterance, float16
-    (n, 256), or None where there is no teacher.
+    speaker: int (n,), utterance: int (n,). targets, voices: the teacher's view of the window and of its utterance,
+    float16 (n, 256), or None where there is no teacher.
     """
 
     sounds: list[np.ndarray]
@@ -65,7 +65,7 @@ class SpeakerBatches:
         self.speakers = min(speakers, len(self.groups))
 
     def draw(self) -> np.ndarray:
-        """Window numbers, int (speakers * per_speaker,), a speaker's side by side, of different utterances if it can."""
+        """Window numbers, int (speakers * per_speaker,), a speaker's side by side, none twice if it can."""
         batch = []
         for group in self.rng.choice(len(self.groups), self.speakers, replace=False, p=self.weights):
             members = self.groups[group]
@@ -92,7 +92,9 @@ def distillation_windows(folder: Path = CACHE / "encoder") -> tuple[Windows, Win
             for key, source in (("start", "starts"), ("length", "lengths"), ("owner", "owners"), ("speed", "speeds")):
                 columns[key].append(stored[source])
             columns["targets"].append(stored["vectors"])
-        sounds.append(np.memmap(part.with_name(part.name.replace("windows", "speech")).with_suffix(".int16"), np.int16, "r"))
+        sounds.append(
+            np.memmap(part.with_name(part.name.replace("windows", "speech")).with_suffix(".int16"), np.int16, "r")
+        )
     stacked = {key: np.concatenate(value) for key, value in columns.items()}
     # Another speed makes another person, and another utterance, of the same recording.
     speeds, speed = np.unique(stacked["speed"], return_inverse=True)
@@ -123,7 +125,7 @@ def utterance_means(vectors: np.ndarray, utterance: np.ndarray) -> np.ndarray:
 
 
 def own_windows(folder: Path, held_out: int = 5) -> tuple[Windows, Windows]:
-    """Speech of one's own: a folder for each speaker, sound files in it. Every `held_out`-th speaker is kept for judging.
+    """Speech of one's own: a folder per speaker, sound files in it. Every `held_out`-th speaker is kept for judging.
 
     Raises VoiceError where there are too few speakers.
     """
@@ -132,7 +134,9 @@ def own_windows(folder: Path, held_out: int = 5) -> tuple[Windows, Windows]:
 
     people = sorted(path for path in Path(folder).iterdir() if path.is_dir())
     if len(people) < 4:
-        raise VoiceError(f"{folder} holds {len(people)} folders of speakers.", "Put each speaker's files in a folder of its own.")
+        raise VoiceError(
+            f"{folder} holds {len(people)} folders of speakers.", "Put each speaker's files in a folder of its own."
+        )
     sounds, columns = [], []
     for number, person in enumerate(people):
         for file in sorted(path for path in person.rglob("*") if path.is_file() and not path.name.startswith(".")):
@@ -143,9 +147,13 @@ def own_windows(folder: Path, held_out: int = 5) -> tuple[Windows, Windows]:
                 continue
             sounds.append((np.clip(samples, -1, 1) * 32767).astype(np.int16))
             for start in partial_starts(len(samples)):
-                columns.append((len(sounds) - 1, start * 160, min(len(samples) - start * 160, WINDOW), number, len(sounds) - 1))
+                columns.append(
+                    (len(sounds) - 1, start * 160, min(len(samples) - start * 160, WINDOW), number, len(sounds) - 1)
+                )
     if not columns:
-        raise VoiceError(f"No sound could be read in {folder}.", "Put wav, flac, ogg or mp3 files in the speakers' folders.")
+        raise VoiceError(
+            f"No sound could be read in {folder}.", "Put wav, flac, ogg or mp3 files in the speakers' folders."
+        )
     windows = Windows(sounds, *(np.array(column) for column in zip(*columns, strict=True)))
     apart = windows.speaker % held_out == held_out - 1
     return windows.select(~apart), windows.select(apart)

@@ -1,0 +1,275 @@
+"""python -m cli.evaluate encoder: how well the published encoder tells unseen speakers apart, and how robustly.
+
+Ten speakers that no model of ours has heard. Two utterances are a pair; the equal error rate is over all pairs. Short
+utterances decide it, so it is given by length; the headline is for those of 5 s and more. The teacher goes through
+the same mill where its weights are installed. Results: docs/evaluation/encoder.json and .png, and the model's card.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import VoiceError
+from core.evaluation import conditions
+from core.evaluation.verification import equal_error_rate, pair_similarities
+from core.inference.registry import PRETRAINED, Card, find, load, read_card
+from core.training.data import REPOSITORY, SAMPLE_RATE, SpeechCache
+from core.types import Waveform
+
+DOCS = REPOSITORY / "docs" / "evaluation"
+LENGTHS = (0, 2, 3, 4, 5, 7)
+"""Utterances from this many seconds up; the fifth is the headline."""
+HEADLINE = 5
+CROPS = (1, 2, 5, 10)
+
+
+def teacher_encoder(weights: Path | None = None):
+    """The published encoder behind our own class, or None where its weights are not installed."""
+    import torch
+
+    from core.inference.encoder import GE2EEncoder
+    from core.models.ge2e import network_state
+    from core.training.teacher import published_weights
+
+    try:
+        path = published_weights(weights)
+    except VoiceError:
+        return None
+    state = network_state(torch.load(path, map_location="cpu", weights_only=True))
+    return GE2EEncoder(Card("encoder", "ge2e", "published", space="ge2e-256"), state)
+
+
+def unseen(speech: SpeechCache, per_speaker: int, shortest: float = 0.0, seed: int = 0) -> list[int]:
+    """Utterances of the unseen speakers, per_speaker of each (all if 0), drawn by seed."""
+    rng, chosen = np.random.default_rng(seed), []
+    rows = speech.rows
+    for speaker in sorted({row.speaker for row in rows if row.split == "val_unseen"}):
+        own = [i for i, row in enumerate(rows) if row.speaker == speaker and row.seconds >= shortest]
+        chosen += rng.permutation(own)[: per_speaker or None].tolist()
+    return chosen
+
+
+def embed_all(encoder, waves: list[np.ndarray]) -> np.ndarray:
+    """float32 (n, d); NaN where the encoder hears no speech."""
+    vectors = []
+    for samples in waves:
+        try:
+            vectors.append(encoder.embed(Waveform(np.clip(samples, -1, 1), SAMPLE_RATE))[0].vector)
+        except VoiceError:
+            vectors.append(None)
+    width = next(len(v) for v in vectors if v is not None)
+    return np.stack([np.full(width, np.nan, np.float32) if v is None else v for v in vectors])
+
+
+def numbers(vectors: np.ndarray, speakers: np.ndarray, reference: np.ndarray | None = None) -> dict:
+    """EER, same and different similarity, utterances refused, and the mean cosine to reference vectors."""
+    heard = ~np.isnan(vectors[:, 0])
+    same, different = pair_similarities(vectors[heard], speakers[heard])
+    result = {
+        "utterances": int(heard.sum()),
+        "refused": int((~heard).sum()),
+        "eer": equal_error_rate(same, different),
+        "same": float(same.mean()),
+        "different": float(different.mean()),
+    }
+    if reference is not None:
+        both = heard & ~np.isnan(reference[:, 0])
+        result["cosine_to_teacher"] = float((vectors[both] * reference[both]).sum(axis=1).mean())
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}
+
+
+def treated(speech: SpeechCache, chosen: list[int]) -> dict[str, list[np.ndarray]]:
+    """The chosen utterances under each condition of the table."""
+    rng = np.random.default_rng(0)
+    clean = [speech.samples(i) for i in chosen]
+    others = [i for i, row in enumerate(speech.rows) if row.split == "val_seen" and row.seconds > 3]
+
+    def crowd(n_samples: int) -> np.ndarray:
+        return conditions.babble(n_samples, [speech.samples(i) for i in rng.choice(others, 5, replace=False)])
+
+    def noisy(slope: float, ratio: float) -> list[np.ndarray]:
+        return [conditions.add_noise(x, conditions.coloured_noise(len(x), slope, rng), ratio) for x in clean]
+
+    return {
+        "clean": clean,
+        "white noise 20 dB": noisy(0, 20),
+        "white noise 10 dB": noisy(0, 10),
+        "pink noise 20 dB": noisy(0.5, 20),
+        "pink noise 10 dB": noisy(0.5, 10),
+        "babble 10 dB": [conditions.add_noise(x, crowd(len(x)), 10) for x in clean],
+        "telephone band": [conditions.telephone(x) for x in clean],
+        "mp3 32 kbit/s": [conditions.mp3(x) for x in clean],
+        "12 dB quieter": [x * 0.25 for x in clean],
+    }
+
+
+def crops(speech: SpeechCache, seconds: float, per_speaker: int) -> tuple[list[np.ndarray], list[int]]:
+    """`seconds` of speech (pauses cut) of each of some utterances that have as much, and which they are.
+
+    Where no utterance of a speaker lasts so long, several are joined.
+    """
+    from core.training.teacher import speech_of
+
+    waves, chosen = [], []
+    rng = np.random.default_rng(1)
+    for speaker in sorted({row.speaker for row in speech.rows if row.split == "val_unseen"}):
+        own = rng.permutation([i for i, row in enumerate(speech.rows) if row.speaker == speaker]).tolist()
+        rest = np.zeros(0, np.float32)
+        taken = 0
+        while own and taken < per_speaker:
+            i = own.pop()
+            rest = np.concatenate([rest, speech_of(speech.samples(i))])
+            if len(rest) >= seconds * SAMPLE_RATE:
+                waves.append(rest[: int(seconds * SAMPLE_RATE)])
+                chosen.append(i)
+                rest, taken = np.zeros(0, np.float32), taken + 1
+    return waves, chosen
+
+
+def timings(card: Card, encoder, speech: SpeechCache) -> dict:
+    """Seconds to load the weights and to embed 5 s of sound (best of ten), with as many threads as torch has."""
+    import torch
+
+    best_load = min(_timed(lambda: load(card)) for _ in range(3))
+    i = next(i for i, row in enumerate(speech.rows) if row.split == "val_unseen" and row.seconds > 5)
+    five = Waveform(speech.samples(i)[: 5 * SAMPLE_RATE], SAMPLE_RATE)
+    encoder.embed(five)
+    best = min(_timed(lambda: encoder.embed(five)) for _ in range(10))
+    return {
+        "load_s": round(best_load, 4),
+        "embed_5s_s": round(best, 4),
+        "threads": torch.get_num_threads(),
+        "file_mb": round(card.path.stat().st_size / 1e6, 3),
+    }
+
+
+def _timed(work) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def evaluate(name: str | None, folder: Path, per_speaker: int, weights: Path | None) -> tuple[dict, dict[str, tuple]]:
+    """The whole report as plain values, and for each model its (same, different) similarities of the headline."""
+    speech = SpeechCache()
+    card = find("encoder", name, folder)
+    encoders = {"ours": load(card)}
+    teacher = teacher_encoder(weights)
+    if teacher is not None and card.space == teacher.space:
+        encoders["teacher"] = teacher
+    rows = speech.rows
+    everything = unseen(speech, 0)
+    seconds = np.array([rows[i].seconds for i in everything])
+    speakers = np.array([rows[i].speaker for i in everything])
+    vectors = {who: embed_all(encoder, [speech.samples(i) for i in everything]) for who, encoder in encoders.items()}
+    reference = vectors.get("teacher")
+    report = {
+        "model": card.name,
+        "steps": card.steps,
+        "speakers": len(set(speakers)),
+        "by_length": {},
+        "conditions": {},
+        "crops": {},
+    }
+    histograms = {}
+    for shortest in LENGTHS:
+        long = seconds >= shortest
+        label = f"{shortest} s and more" if shortest else "all"
+        report["by_length"][label] = {
+            who: numbers(v[long], speakers[long], reference[long] if reference is not None else None)
+            for who, v in vectors.items()
+        }
+        if shortest == HEADLINE:
+            histograms = {who: pair_similarities(v[long], speakers[long]) for who, v in vectors.items()}
+        print(label, report["by_length"][label], flush=True)
+    chosen = unseen(speech, per_speaker, HEADLINE)
+    speakers = np.array([rows[i].speaker for i in chosen])
+    reference = None
+    for label, waves in treated(speech, chosen).items():
+        found = {who: embed_all(encoder, waves) for who, encoder in encoders.items()}
+        reference = found.get("teacher") if label == "clean" else reference  # what the teacher makes of the clean sound
+        report["conditions"][label] = {who: numbers(v, speakers, reference) for who, v in found.items()}
+        print(label, report["conditions"][label], flush=True)
+    for length in CROPS:
+        waves, chosen = crops(speech, length, per_speaker)
+        names = np.array([rows[i].speaker for i in chosen])
+        found = {who: embed_all(encoder, waves) for who, encoder in encoders.items()}
+        report["crops"][f"{length} s of speech"] = {
+            who: numbers(v, names, found.get("teacher")) for who, v in found.items()
+        }
+        print(length, "s", report["crops"][f"{length} s of speech"], flush=True)
+    report["timings"] = timings(card, encoders["ours"], speech)
+    return report, histograms
+
+
+def draw(path: Path, histograms: dict[str, tuple], report: dict) -> None:
+    """The similarities of pairs of one speaker and of two, a panel per model, as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.2 * len(histograms)), layout="constrained")
+    for axes, (who, (same, different)) in zip(
+        figure.subplots(len(histograms), 1, squeeze=False)[:, 0], histograms.items(), strict=True
+    ):
+        bins = np.linspace(0, 1, 81)
+        axes.hist(different, bins, density=True, alpha=0.7, label="two speakers", color="#c0563b")
+        axes.hist(same, bins, density=True, alpha=0.7, label="one speaker", color="#2f7f86")
+        eer = report["by_length"][f"{HEADLINE} s and more"][who]["eer"]
+        axes.set(
+            title=f"{who}: equal error rate {100 * eer:.2f} %",
+            xlabel="cosine similarity of two utterances",
+            ylabel="density",
+        )
+        axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def write_card(path: Path, report: dict) -> None:
+    """Puts the measured numbers into the model's card; its tensors stay as they are."""
+    from dataclasses import replace
+
+    from safetensors.torch import load_file
+
+    from core.training.checkpoint import publish
+
+    card = read_card(path)
+    headline = report["by_length"][f"{HEADLINE} s and more"]["ours"]
+    metrics = {
+        "eer_5s_and_more": headline["eer"],
+        "same": headline["same"],
+        "different": headline["different"],
+        "eer_all_lengths": report["by_length"]["all"]["ours"]["eer"],
+        "eer_pink_noise_10db": report["conditions"]["pink noise 10 dB"]["ours"]["eer"],
+        "eer_telephone": report["conditions"]["telephone band"]["ours"]["eer"],
+        "measured_on": "val_unseen: 10 speakers; python -m cli.evaluate encoder",
+    }
+    if "cosine_to_teacher" in headline:
+        metrics["cosine_to_teacher"] = report["by_length"]["all"]["ours"]["cosine_to_teacher"]
+    publish(replace(card, metrics=metrics), load_file(path), path.parents[1])
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m cli.evaluate encoder", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--name", help="of the encoder (default: the best there is)")
+    parser.add_argument("--folder", type=Path, default=PRETRAINED)
+    parser.add_argument(
+        "--per-speaker", type=int, default=15, help="utterances of each speaker in the robustness table"
+    )
+    parser.add_argument("--weights", type=Path, help="the published encoder's file")
+    parser.add_argument("--output", type=Path, default=DOCS)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    args = parser.parse_args(argv)
+    import torch
+
+    torch.set_num_threads(args.threads)
+    report, histograms = evaluate(args.name, args.folder, args.per_speaker, args.weights)
+    args.output.mkdir(parents=True, exist_ok=True)
+    (args.output / "encoder.json").write_text(json.dumps(report, indent=1) + "\n")
+    draw(args.output / "encoder.png", histograms, report)
+    write_card(find("encoder", args.name, args.folder).path, report)
+    print(json.dumps(report["timings"]))
+    return 0
