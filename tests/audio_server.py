@@ -12,8 +12,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections import deque
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -79,8 +79,7 @@ class AudioServer:
             self._modules.append(self._pactl("load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE}"))
         self._pactl("set-default-source", "cable.monitor")
         self._pactl("set-default-sink", "speaker")
-        for sink in ("cable", "speaker"):
-            self._keep_awake(sink)
+        self._keep_awake("cable", "speaker")
 
     def unplug(self) -> None:
         """Takes both away: were one left, PulseAudio would move the streams of the other to it."""
@@ -118,13 +117,22 @@ class AudioServer:
             ["pactl", *words], env=self._env(), check=True, capture_output=True, text=True
         ).stdout.strip()
 
-    def _keep_awake(self, sink: str) -> None:
-        """Listens to a null sink in small pieces: alone it would move its sound in blocks of two seconds."""
-        command = ["parec", f"--device={sink}.monitor", "--latency-msec=20"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self._env())
-        self._listeners.append(process)
-        process.stdout.read(1)  # the first block may be one of two seconds
-        threading.Thread(target=lambda: deque(iter(lambda: process.stdout.read(1 << 16), b""), 0), daemon=True).start()
+    def _keep_awake(self, *sinks: str) -> None:
+        """Listens to null sinks in small pieces: alone they would move their sound in blocks of two seconds."""
+        started = []
+        for sink in sinks:
+            command = ["parec", f"--device={sink}.monitor", "--latency-msec=20"]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            started.append(subprocess.Popen(command, env=self._env(), **pipes))
+        self._listeners += started
+        for process in started:
+            process.stdout.read(1)  # the first block may still be one of two seconds
+            threading.Thread(target=_drain, args=(process.stdout,), daemon=True).start()
+
+
+def _drain(pipe: IO) -> None:
+    while pipe.read(1 << 16):
+        pass
 
 
 def look_again() -> None:

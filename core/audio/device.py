@@ -49,16 +49,21 @@ class _Stream:
         self._expected = False  # ... because we asked for it
         self._heard = 0.0  # time of the last callback
 
+    def _is_over(self) -> bool:
+        """Whether nothing more will come, or go; sets `error` where the device went away. Waits for nothing."""
+        if self._stream is None:
+            return True
+        if not self._over.is_set() and time.monotonic() - self._heard < STALLED:
+            return False
+        if not self._expected and self.error is None:
+            message = f"The {self.thing} {self._name} went away."
+            self.error = DeviceError(message, "Plug it in again, or choose another.")
+        return True
+
     def close_if_over(self) -> None:
-        """Lets go of a stream that ended, or whose device went away; then `error` says so."""
+        """Lets go of a device that is not used any more."""
         with portaudio.lock:
-            if self._stream is None:
-                return
-            over, stalled = self._over.is_set(), time.monotonic() - self._heard > STALLED
-            if (over or stalled) and not self._expected:
-                name = self._name
-                self.error = DeviceError(f"The {self.thing} {name} went away.", "Plug it in again, or choose another.")
-            if over or stalled:
+            if self._is_over():
                 self._close()
 
     def _close(self) -> None:
@@ -147,6 +152,7 @@ class Recorder(_Stream):
         """Begins to record; nothing happens when it does already. Raises DeviceError, and may be tried again."""
         if self.running:
             return
+        self._close()
         self.error = None
         self._count = self._asked = 0
         self._buffer = np.zeros((0, 1), np.float32)
@@ -172,9 +178,8 @@ class Recorder(_Stream):
 
     @property
     def running(self) -> bool:
-        """False as well once `max_seconds` are full or the device went away."""
-        self.close_if_over()
-        return self._stream is not None
+        """False as well once `max_seconds` are full or the device went away. Waits for nothing; `stop` closes."""
+        return not self._is_over()
 
     @property
     def elapsed(self) -> float:
@@ -258,18 +263,20 @@ class Player(_Stream):
         self._close()
         self._moments.clear()
 
-    def close_if_over(self) -> None:
+    def _is_over(self) -> bool:
         # Not left to PortAudio: on ALSA, a stream that its callback ends loses what the device still holds.
         if self._end is not None and time.monotonic() > self._end + MARGIN:
-            self.position  # noqa: B018  remember that all was heard
-            self._close()
-        super().close_if_over()
+            self._expected = True
+            return True
+        return super()._is_over()
 
     @property
     def playing(self) -> bool:
-        """From `start` until all has been heard after `finish`, until `stop`, or until the device went away."""
-        self.close_if_over()
-        return self._stream is not None
+        """From `start` until all has been heard after `finish`, until `stop`, or until the device went away.
+
+        Like `position`, it waits for nothing. `stop` lets go of the device.
+        """
+        return not self._is_over()
 
     @property
     def position(self) -> float:

@@ -68,15 +68,7 @@ def write_audio(path: str | os.PathLike, waveform: Waveform) -> None:
     Raises AudioFileError: another suffix, no such folder, no permission, disk full, a rate the format has not.
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITABLE:
-        raise AudioFileError(
-            f"{path.name} cannot be written: its name must end in {', '.join(WRITABLE)}.",
-            f"Name it {path.stem or 'voice'}.wav, for example.",
-        )
-    if path.is_dir():
-        raise AudioFileError(f"{path} is a folder.", "Give the file another name.")
-    if not path.parent.is_dir():
-        raise AudioFileError(f"The folder {path.parent} does not exist.", "Create it, or write elsewhere.")
+    check_target(path)
     if not len(waveform.samples):
         raise AudioFileError(f"There is no sound to write to {path.name}.", "Make or record some first.")
     target = Path(os.path.realpath(path))  # through a link, to the file it names
@@ -95,6 +87,20 @@ def write_audio(path: str | os.PathLike, waveform: Waveform) -> None:
         raise AudioFileError(f"{path} cannot be written: {_reason(error)}", hint) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike) -> None:
+    """Finds before the work what `write_audio` would object to after it: suffix, folder. Raises AudioFileError."""
+    path = Path(path)
+    if path.suffix.lower() not in WRITABLE:
+        raise AudioFileError(
+            f"{path.name} cannot be written: its name must end in {', '.join(WRITABLE)}.",
+            f"Name it {path.stem or 'voice'}.wav, for example.",
+        )
+    if path.is_dir():
+        raise AudioFileError(f"{path} is a folder.", "Give the file another name.")
+    if not path.parent.is_dir():
+        raise AudioFileError(f"The folder {path.parent} does not exist.", "Create it, or write elsewhere.")
 
 
 def _check_readable(path: Path) -> None:
