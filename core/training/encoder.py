@@ -8,6 +8,7 @@ GE2E loss alone makes a space of its own. A resume file and a picture of the map
 
 import argparse
 import copy
+import math
 import signal
 import time
 from dataclasses import asdict, dataclass
@@ -110,7 +111,7 @@ class Trainer:
     def learning_rate(self) -> float:
         """A short rise, then half a cosine over the minutes given."""
         done = min(1.0, self.seconds / (60 * self.settings.minutes))
-        fall = 0.5 * (1 + np.cos(np.pi * done))
+        fall = 0.5 * (1 + math.cos(math.pi * done))
         return self.settings.learning_rate * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
 
     def step(self) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """python -m core.training.reference_voices: neighbours for the first voice on the map, as numbers alone.
 
 Writes assets/reference_voices.npz: `vectors` float16 (n, 256), `names`, `genders`, `languages` str (n,), `space` str.
-The voices are of training speakers with open licences, embedded by the published encoder of this project; make them anew
-whenever it changes.
+The voices are of training speakers with open licences, embedded by this project's own encoder; make them anew whenever
+it changes.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _PREFIXES = {
 
 
 def public_name(row: Row) -> str:
-    """A name that says where the voice is from, not whose it is: "LS 1089 (F)", "CV 3 de (M)" is numbered by the caller."""
+    """The set's letters, and LibriSpeech's own number: "LS 1089". The caller numbers the others and adds the gender."""
     prefix = next(short for start, short in _PREFIXES.items() if row.set.startswith(start))
     number = row.speaker[2:] if prefix == "LS" and row.speaker.startswith("LS") else ""
     return f"{prefix} {number}".strip()
