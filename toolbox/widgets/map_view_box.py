@@ -1,0 +1,52 @@
+"""Which part of the map is on the screen: it holds still unless points leave it, and follows wheel and hand."""
+
+import numpy as np
+from PyQt5.QtCore import QPointF, QRectF
+
+
+class MapBox:
+    """Turns map places into pixels: one scale for both axes, the vertical one upwards."""
+
+    MARGIN = 0.06  # of the larger side, left free around the points
+
+    def __init__(self):
+        self.centre = np.zeros(2)
+        self.size = 0.0  # map units across the smaller side of the plot; 0: nothing seen yet
+        self.zoom = 1.0
+        self.pan = QPointF(0, 0)  # pixels
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether the user has zoomed or panned."""
+        return self.zoom != 1.0 or not self.pan.isNull()
+
+    def reset(self) -> None:
+        self.zoom, self.pan = 1.0, QPointF(0, 0)
+
+    def fit(self, points: np.ndarray, afresh: bool = False) -> None:
+        """Makes room for all points (n, 2). Stays as it is while they are inside and fill half of it."""
+        if not len(points):
+            return
+        low, high = points.min(axis=0), points.max(axis=0)
+        extent = float((high - low).max()) or 1.0
+        inside = bool((np.abs(points - self.centre) <= self.size / 2).all())
+        if afresh or self.size == 0 or not inside or extent < 0.45 * self.size:
+            self.centre = (low + high) / 2
+            self.size = extent * (1 + 2 * self.MARGIN)
+
+    def scale(self, area: QRectF) -> float:
+        """Pixels per map unit."""
+        return min(area.width(), area.height()) / (self.size or 1.0) * self.zoom
+
+    def to_screen(self, points: np.ndarray, area: QRectF) -> np.ndarray:
+        """Map places (n, 2) as pixels (n, 2)."""
+        middle = np.array([area.center().x() + self.pan.x(), area.center().y() + self.pan.y()])
+        return middle + (points - self.centre) * self.scale(area) * np.array([1, -1])
+
+    def zoom_at(self, place: QPointF, factor: float, area: QRectF) -> None:
+        """Zooms so that what is below `place` stays there."""
+        zoom = min(max(self.zoom * factor, 0.5), 40.0)
+        factor = zoom / self.zoom
+        middle = area.center() + self.pan
+        self.pan = place + (middle - place) * factor - area.center()
+        self.zoom = zoom
