@@ -126,6 +126,12 @@ class Lane(QObject):
             self.cancel_all()
             self._queue.put(None)
 
+    def stop_when_idle(self) -> None:
+        """Lets what is queued end first; `stopped` comes after it."""
+        if not self._stopping:
+            self._stopping = True
+            self._queue.put(None)
+
     def join(self, seconds: float) -> bool:
         """Waits for the worker to leave; for the end of the process and for tests, never while the window lives."""
         self._thread.join(seconds)

@@ -69,7 +69,7 @@ class Stream:
 
 
 class Devices:
-    """The real sound card, imported when first used. Tests put a stand-in of the same five methods in its place."""
+    """The real sound card, imported when first used. Tests put a stand-in of the same four methods in its place."""
 
     def inputs(self) -> list:
         from core.audio import device
@@ -81,20 +81,15 @@ class Devices:
 
         return device.output_devices()
 
-    def refresh(self) -> None:
+    def recorder(self, chosen: Any, max_seconds: float) -> Any:
         from core.audio import device
 
-        getattr(device, "refresh", lambda: None)()
+        return device.Recorder(chosen, max_seconds)
 
-    def recorder(self, device_index: int | None, max_seconds: float) -> Any:
+    def player(self, chosen: Any) -> Any:
         from core.audio import device
 
-        return device.Recorder(device_index, max_seconds)
-
-    def player(self, device_index: int | None) -> Any:
-        from core.audio import device
-
-        return device.Player(device_index)
+        return device.Player(chosen)
 
 
 class Sound(QObject):
@@ -136,7 +131,6 @@ class Sound(QObject):
 
         def look(report):
             try:
-                self.devices.refresh()
                 return self.devices.inputs(), self.devices.outputs()
             except VoiceError:
                 return [], []
@@ -153,8 +147,9 @@ class Sound(QObject):
             self.devices_changed.emit()
 
     @staticmethod
-    def _index(devices: list, name: str) -> int | None:
-        return next((d.index for d in devices if d.name == name), None) if name else None
+    def _named(devices: list, name: str) -> Any:
+        """The device of that name, or None for the system's default."""
+        return next((device for device in devices if device.name == name), None)
 
     # --- recording ----------------------------------------------------------------------------------------------
 
@@ -165,7 +160,7 @@ class Sound(QObject):
         self._set_state("opening")
 
         def begin(report):
-            recorder = self.devices.recorder(self._index(self.inputs, self.input_name), MAX_SECONDS)
+            recorder = self.devices.recorder(self._named(self.inputs, self.input_name), MAX_SECONDS)
             recorder.start()
             return recorder
 
@@ -246,7 +241,7 @@ class Sound(QObject):
 
     def devices_player(self) -> Any:
         """A player, made in the lane when it is opened: making one may import the sound library."""
-        return _LatePlayer(lambda: self.devices.player(self._index(self.outputs, self.output_name)))
+        return _LatePlayer(lambda: self.devices.player(self._named(self.outputs, self.output_name)))
 
     def _on_playback_failed(self, stream: Stream, error: BaseException) -> None:
         if stream is self._stream:

@@ -32,7 +32,9 @@ class Card(QFrame):
         column.addLayout(self.body, 1)
 
 
-def icon_button(theme: Theme, icon: str, name: str, tip: str = "", flat: bool = True, colour: str = "text") -> QToolButton:
+def icon_button(
+    theme: Theme, icon: str, name: str, tip: str = "", flat: bool = True, colour: str = "text"
+) -> QToolButton:
     """A button of an icon alone, with a spoken name and a tooltip. Clicking it leaves the keyboard where it was."""
     button = QToolButton()
     button.setObjectName("flat" if flat else "")
