@@ -92,6 +92,28 @@ class Cloner:
         report(1.0, "models ready")
         return chosen
 
+    def select_usable(self, wanted: dict[str, str | None], report: Report = silent) -> list[ModelError]:
+        """Like `select`, for a folder with a damaged model in it: what cannot be loaded is passed over for the next
+        that fits. wanted: role -> name. Returns the problems met."""
+        cards, _ = registry.available(self.folder)
+        ready: dict[str, Any] = dict.fromkeys(ROLES)
+        chosen: list[Card] = []
+        problems: list[ModelError] = []
+        for i, role in enumerate(ROLES):
+            fitting = [card for card in cards[role] if all(registry.fits(other, card) for other in chosen)]
+            for card in sorted(fitting, key=lambda card: card.name != wanted.get(role)):
+                report(i / len(ROLES), f"loading {card.name}")
+                try:
+                    ready[role] = self._load(card)
+                except (ModelError, OSError) as error:
+                    problems.append(error if isinstance(error, ModelError) else ModelError(f"{card.name}: {error}"))
+                    continue
+                chosen.append(card)
+                break
+        self.encoder, self.synthesizer, self.vocoder = (ready[role] for role in ROLES)
+        report(1.0, "models ready")
+        return problems
+
     def _load(self, card: Card) -> Any:
         stat = card.path.stat() if card.path else None
         key = (card.role, card.name, card.path, stat and (stat.st_mtime_ns, stat.st_size))
