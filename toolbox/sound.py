@@ -22,6 +22,7 @@ class Stream:
 
     def __init__(self, player: Any):
         self.player = player
+        self.start = 0.0  # where in the whole the first sample lies, in seconds
         self._lock = threading.Lock()
         self._waiting: list[Waveform] = []
         self._open = self._ended = self._stopped = False
@@ -222,10 +223,11 @@ class Sound(QObject):
 
     # --- playback -----------------------------------------------------------------------------------------------
 
-    def play(self, key: str, waveform: Waveform) -> None:
-        """Plays something that exists, from its start."""
+    def play(self, key: str, waveform: Waveform, start: float = 0.0) -> None:
+        """Plays something that exists, from `start` seconds on."""
         stream = self.stream(key, waveform.sample_rate)
-        stream.feed(waveform)
+        stream.start = start
+        stream.feed(Waveform(waveform.samples[int(start * waveform.sample_rate) :], waveform.sample_rate))
         stream.finish()
 
     def stream(self, key: str, sample_rate: int) -> Stream:
@@ -282,7 +284,7 @@ class Sound(QObject):
         elif not stream.player.playing:
             self.stop()
         else:
-            self.position.emit(stream.player.position)
+            self.position.emit(stream.start + stream.player.position)
 
     def _end_playback(self) -> None:
         self._position_timer.stop()

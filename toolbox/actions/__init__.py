@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PyQt5.QtCore import QObject
+from PyQt5.QtCore import QObject, QTimer
 
 from core.inference.cloner import Cloner
 from toolbox.jobs import Lane
@@ -41,6 +41,9 @@ class Actions(QObject):
 
         super().__init__(parent)
         self.tools = tools
+        self._seek_to = 0.0
+        self._seek_soon = QTimer(self, singleShot=True, interval=120)
+        self._seek_soon.timeout.connect(self._seek)
         self._undos: list[Callable[[], None]] = []
         self.map = MapActions(tools, self)
         self.voices = VoiceActions(tools, self)
@@ -80,6 +83,18 @@ class Actions(QObject):
             return
         self.tools.workspace.select(id)
         self.tools.sound.play(id, item.waveform)
+
+    def seek(self, seconds: float) -> None:
+        """Plays what is looked at from there; a hand that drags along asks many times, and is answered once."""
+        self._seek_to = seconds
+        self._seek_soon.start()
+
+    def _seek(self) -> None:
+        workspace = self.tools.workspace
+        id = workspace.shown_id
+        item = workspace.takes.get(id) or workspace.utterances.get(id)
+        if item is not None and item.waveform is not None and self.tools.sound.state == "idle":
+            self.tools.sound.play(id, item.waveform, self._seek_to)
 
     def remove(self, id: str) -> None:
         """Removes an utterance or a take."""

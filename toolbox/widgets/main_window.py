@@ -5,33 +5,31 @@ from pathlib import Path
 from PyQt5.QtCore import QByteArray, Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QFrame, QLabel, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
+from core.types import mean_embedding
 from toolbox.theme import Theme
+from toolbox.widgets.embedding_view import EmbeddingView
 from toolbox.widgets.job_strip import JobStrip
 from toolbox.widgets.menus import Menus
 from toolbox.widgets.models_panel import ModelsPanel
 from toolbox.widgets.notice_strip import NoticeStrip
-from toolbox.widgets.parts import MARGIN, Card
+from toolbox.widgets.parts import MARGIN
+from toolbox.widgets.projection_view import ProjectionView
 from toolbox.widgets.record_panel import RecordPanel
 from toolbox.widgets.speak_panel import SpeakPanel
+from toolbox.widgets.spectrogram_view import SpectrogramView
 from toolbox.widgets.takes_panel import TakesPanel
 from toolbox.widgets.voice_panel import VoicePanel
 from toolbox.workspace import Workspace
 
 
-class ViewCard(Card):
-    """A card around a view that is built a moment after the window is up."""
-
-    def __init__(self, title: str, parent: QWidget | None = None):
-        super().__init__(title, parent)
-        self.view: QWidget | None = None
-        self._note = QLabel("", alignment=Qt.AlignCenter)
-        self._note.setObjectName("muted")
-        self.body.addWidget(self._note, 1)
-
-    def set_view(self, view: QWidget) -> None:
-        self._note.hide()
-        self.view = view
-        self.body.addWidget(view, 1)
+def framed(view: QWidget) -> QFrame:
+    """A card around a view, which paints its own title."""
+    card = QFrame()
+    card.setObjectName("card")
+    box = QVBoxLayout(card)
+    box.setContentsMargins(6, 4, 6, 6)
+    box.addWidget(view)
+    return card
 
 
 class MainWindow(QMainWindow):
@@ -54,9 +52,9 @@ class MainWindow(QMainWindow):
         self.record = RecordPanel(theme)
         self.voices = VoicePanel(workspace, theme)
         self.models = ModelsPanel(workspace, theme)
-        self.map = ViewCard("Map of voices")
-        self.spectrogram = ViewCard("Mel spectrogram")
-        self.embedding = ViewCard("Embedding")
+        self.map = ProjectionView(workspace)
+        self.spectrogram = SpectrogramView()
+        self.embedding = EmbeddingView()
         self.speak = SpeakPanel(workspace, theme)
         self.takes = TakesPanel(workspace, theme)
         self.notices = NoticeStrip(theme)
@@ -73,19 +71,20 @@ class MainWindow(QMainWindow):
         workspace.utterance_added.connect(self._on_changed)
         workspace.take_changed.connect(self._on_changed)
         theme.changed.connect(self.on_theme_changed)
+        self.on_theme_changed(bool(theme.dark))
 
     def _lay_out(self) -> None:
         left = self._column(self.record, self.voices, self.models)
         left.layout().setStretch(1, 1)
-        self._lower = self._splitter(Qt.Horizontal, self.spectrogram, self.embedding, stretch=(5, 2))
-        self._middle = self._splitter(Qt.Vertical, self.map, self._lower, stretch=(3, 2))
+        self._lower = self._splitter(Qt.Horizontal, framed(self.spectrogram), framed(self.embedding), stretch=(5, 2))
+        self._middle = self._splitter(Qt.Vertical, framed(self.map), self._lower, stretch=(3, 2))
         self._right = self._splitter(Qt.Vertical, self.speak, self.takes, stretch=(1, 1))
         self._columns = self._splitter(Qt.Horizontal, left, self._middle, self._right, stretch=(0, 1, 0))
         self._columns.setSizes([292, 592, 372])
         self._middle.setSizes([400, 290])
         self._lower.setSizes([410, 174])
         self._right.setSizes([350, 330])
-        for panel, width in ((left, 264), (self.map, 300), (self.speak, 330)):
+        for panel, width in ((left, 264), (self._middle, 400), (self.speak, 330)):
             panel.setMinimumWidth(width)
         centre = QWidget()
         column = QVBoxLayout(centre)
@@ -123,33 +122,27 @@ class MainWindow(QMainWindow):
 
     # --- views --------------------------------------------------------------------------------------------------
 
-    def set_view(self, which: str, view: QWidget) -> None:
-        """which: "map", "spectrogram" or "embedding"."""
-        card = {"map": self.map, "spectrogram": self.spectrogram, "embedding": self.embedding}[which]
-        card.set_view(view)
-        view.apply_theme(bool(self.theme.dark))
-        self.on_shown_changed(self._workspace.shown_id)
-
     def on_theme_changed(self, dark: bool) -> None:
-        for card in (self.map, self.spectrogram, self.embedding):
-            if card.view is not None:
-                card.view.apply_theme(dark)
+        for view in (self.map, self.spectrogram, self.embedding):
+            view.apply_theme(dark)
 
     def on_shown_changed(self, id: str | None) -> None:
-        """Shows the mel and the embedding of what is looked at."""
-        take, utterance = self._workspace.takes.get(id), self._workspace.utterances.get(id)
-        item = take or utterance
-        title = ""
+        """Shows the mel and the embedding of what is looked at; a take's beside that of the voice it imitates."""
+        workspace = self._workspace
+        take, utterance = workspace.takes.get(id), workspace.utterances.get(id)
         if take is not None:
-            title = " ".join(take.text.split())
+            self.spectrogram.show_mel(take.mel, shortened(take.text), take.alignment)
+            sources = [workspace.utterances[i] for i in take.receipt.utterance_ids if i in workspace.utterances]
+            voice = mean_embedding([u.embedding for u in sources]) if sources and take.embedding else None
+            speaker = sources[0].speaker if sources else ""
+            self.embedding.show_embedding(take.embedding, "Take", voice, speaker)
         elif utterance is not None:
-            title = f"{utterance.speaker} · {utterance.name}"
-        title = title if len(title) <= 60 else title[:59] + "…"
-        if self.spectrogram.view is not None:
-            self.spectrogram.view.show_mel(item.mel if item else None, title)
-            self.spectrogram.view.set_playhead(None)
-        if self.embedding.view is not None:
-            self.embedding.view.show_embedding(item.embedding if item else None, "")
+            self.spectrogram.show_mel(utterance.mel, shortened(f"{utterance.speaker} · {utterance.name}"))
+            self.embedding.show_embedding(utterance.embedding, "Embedding")
+        else:
+            self.spectrogram.clear()
+            self.embedding.clear()
+        self.spectrogram.set_playhead(None)
 
     def _on_changed(self, id: str) -> None:
         if id == self._workspace.shown_id:
@@ -157,9 +150,8 @@ class MainWindow(QMainWindow):
 
     def set_playhead(self, seconds: float | None) -> None:
         """Seconds heard of what is shown; None when nothing of it is heard."""
-        if self.spectrogram.view is not None:
-            heard = self._workspace.playing_id is not None and self._workspace.playing_id == self._workspace.shown_id
-            self.spectrogram.view.set_playhead(seconds if heard else None)
+        heard = self._workspace.playing_id is not None and self._workspace.playing_id == self._workspace.shown_id
+        self.spectrogram.set_playhead(seconds if heard else None)
 
     # --- what is remembered -------------------------------------------------------------------------------------
 
@@ -214,6 +206,12 @@ class MainWindow(QMainWindow):
         self._veil.hide()
         event.acceptProposedAction()
         self.files_dropped.emit(_local_paths(event.mimeData()))
+
+
+def shortened(text: str, length: int = 70) -> str:
+    """One line of at most `length` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _local_paths(mime) -> list[Path]:
