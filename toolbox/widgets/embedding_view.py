@@ -19,8 +19,6 @@ def as_square(vector: np.ndarray) -> np.ndarray:
 class EmbeddingView(Plot):
     """One voice's embedding as a heat map, or two side by side with their cosine similarity below."""
 
-    BAR = 52.0
-
     def __init__(self, parent=None):
         super().__init__("Record or load a voice to see its fingerprint here", parent)
         self.setAccessibleName("Embedding")
@@ -59,13 +57,17 @@ class EmbeddingView(Plot):
         """Where the heat maps are: one, or two with a gap."""
         line, n = self.line_height(), len(self._shown())
         top, bottom = 12 + line, (2 * line + 12 if n == 2 else 8)
-        room_x = (self.width() - 24 - self.BAR - (n - 1) * 14) / max(n, 1)
+        room_x = (self.width() - 24 - self._bar_width() - (n - 1) * 14) / max(n, 1)
         side = max(min(room_x, self.height() - top - bottom), 8)
         cells = as_square(self.embedding.vector).shape[0]
         ratio = self.devicePixelRatioF()
         side = max(np.floor(side * ratio / cells), 1) * cells / ratio  # whole pixels per cell: every cell equal
-        left = 12 + max((self.width() - 24 - self.BAR - n * side - (n - 1) * 14) / 2, 0)
-        return [QRectF(round(left + k * (side + 14)), round(top + 2), side, side) for k in range(n)]
+        left = 12 + max((self.width() - 24 - self._bar_width() - n * side - (n - 1) * 14) / 2, 0)
+        top += max((self.height() - top - bottom - side) / 2, 2)
+        return [QRectF(round(left + k * (side + 14)), round(top), side, side) for k in range(n)]
+
+    def _bar_width(self) -> float:
+        return self.text_width("−0.00") + 25
 
     def limits(self) -> tuple[float, float]:
         """The values at the two ends of the colours, for both heat maps. From 0 where nothing is negative."""

@@ -50,3 +50,21 @@ class MapBox:
         middle = area.center() + self.pan
         self.pan = place + (middle - place) * factor - area.center()
         self.zoom = zoom
+
+
+def pushed_apart(places: np.ndarray, gap: float = 8.5, rounds: int = 12) -> np.ndarray:
+    """Pixels (n, 2), those closer than `gap` moved apart by a few pixels, so that each can be seen and clicked."""
+    if not 1 < len(places) <= 400:
+        return places
+    places = places.copy()
+    for _ in range(rounds):
+        across = places[:, None] - places[None]
+        distance = np.hypot(across[..., 0], across[..., 1])
+        close = (distance < gap) & ~np.eye(len(places), dtype=bool)
+        if not close.any():
+            break
+        turn = np.subtract.outer(np.arange(len(places)), np.arange(len(places))) * 2.39996  # for those at one place
+        aside = np.stack([np.cos(turn), np.sin(turn)], axis=2) * np.sign(turn)[..., None]
+        direction = np.where((distance > 1e-6)[..., None], across / np.maximum(distance, 1e-6)[..., None], aside)
+        places += 0.4 * (direction * np.where(close, gap - distance, 0)[..., None]).sum(axis=1)
+    return places

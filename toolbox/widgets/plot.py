@@ -130,4 +130,4 @@ class Plot(QWidget):
         for level, text in labels:
             y = box.bottom() - level * box.height()
             y = min(max(y, box.top() + half - 3), box.bottom() - half + 3)
-            painter.drawText(QRectF(box.right() + 5, y - half, 60, 2 * half), Qt.AlignLeft | Qt.AlignVCenter, text)
+            painter.drawText(QRectF(box.right() + 5, y - half, 90, 2 * half), Qt.AlignLeft | Qt.AlignVCenter, text)

@@ -26,7 +26,7 @@ class PlotTheme:
 
 def _theme(dark: bool, colours: dict[str, str], reference: str, playhead: str) -> PlotTheme:
     """The window's own colours, and the two that only plots need."""
-    names = {"background": "panel", "card": "field", "faint": "border"}
+    names = {"background": "panel", "card": "hover" if dark else "panel", "faint": "border"}
     names |= {name: name for name in ("text", "muted", "accent")}
     return PlotTheme(
         dark, **{ours: colours[its] for ours, its in names.items()}, reference=reference, playhead=playhead

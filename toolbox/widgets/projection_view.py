@@ -1,4 +1,4 @@
-"""The map of all voices: a colour per speaker, circles for real speech, diamonds for generated, dots to compare with."""
+"""The map of voices: a colour per speaker, circles for real speech, diamonds for generated, dots for references."""
 
 import numpy as np
 from PyQt5.QtCore import QEasingCurve, QPointF, QRectF, Qt, QVariantAnimation, pyqtSignal
@@ -6,7 +6,7 @@ from PyQt5.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from core.inference.projection import Layout
 from toolbox.widgets.map_legend import MapLegend
-from toolbox.widgets.map_view_box import MapBox
+from toolbox.widgets.map_view_box import MapBox, pushed_apart
 from toolbox.widgets.plot import Plot
 from toolbox.workspace import Workspace
 
@@ -123,7 +123,8 @@ class ProjectionView(Plot):
         """Where the points are: beside the legend, between title and key."""
         line = self.line_height()
         box = QRectF(self.rect()).adjusted(10, line + 10, -10 - self.legend.taken(), -line - 14)
-        return box.adjusted(0, 0, 0, -line - 2 if self.hidden_names() else 0)
+        lines = bool(self.hidden_names()) + (not self.drawn_ids())  # the notes below the points
+        return box.adjusted(0, 0, 0, -lines * (line + 2))
 
     def screen_places(self, ids: list[str]) -> np.ndarray:
         """Pixels (n, 2) of the points."""
@@ -136,14 +137,22 @@ class ProjectionView(Plot):
         box.size = self.box.size if t == 1.0 or not size else size + (self.box.size - size) * t
         return box.to_screen(np.array([self.place(id) for id in ids]), self.area())
 
+    def marker_places(self) -> dict[str, np.ndarray]:
+        """Pixels of everything drawn: references where they lie, utterances so that none hides another."""
+        references, ids = self.reference_ids(), self.drawn_ids()
+        result = dict(zip(references, self.screen_places(references), strict=True))
+        result.update(zip(ids, pushed_apart(self.screen_places(ids)), strict=True))
+        return result
+
     def screen_place(self, id: str) -> QPointF:
-        return QPointF(*self.screen_places([id])[0])
+        return QPointF(*self.marker_places()[id])
 
     def at(self, where: QPointF) -> str | None:
         """The point under the mouse: an utterance rather than a reference, the nearest of them."""
+        places = self.marker_places()
         for ids in (self.drawn_ids(), self.reference_ids()):
             if ids:
-                distance = np.hypot(*(self.screen_places(ids) - (where.x(), where.y())).T)
+                distance = np.hypot(*(np.array([places[id] for id in ids]) - (where.x(), where.y())).T)
                 if distance.min() <= REACH:
                     return ids[int(distance.argmin())]
         return None
@@ -161,21 +170,21 @@ class ProjectionView(Plot):
         painter.setClipRect(area.adjusted(-9, -9, 9, 9))
         painter.setPen(Qt.NoPen)
         painter.setBrush(self.colour("reference", 170))
-        for x, y in self.screen_places(references):
-            painter.drawEllipse(QPointF(x, y), 2.6, 2.6)
-        places = self.screen_places(ids)
+        places = self.marker_places()
+        for id in references:
+            painter.drawEllipse(QPointF(*places[id]), 2.6, 2.6)
         lit = self.legend.hovered
         order = sorted(range(len(ids)), key=lambda k: ids[k] == self.workspace.selected_id)
         for k in order:
             utterance = self.workspace.utterances[ids[k]]
             faded = lit is not None and utterance.speaker != lit
-            self._paint_point(painter, QPointF(*places[k]), utterance, 50 if faded else 255)
+            self._paint_point(painter, QPointF(*places[ids[k]]), utterance, 50 if faded else 255)
         painter.restore()
         if not ids:
             painter.setPen(self.colour("muted"))
-            text = "Record or load a voice to see it among these reference voices"
-            place = QRectF(area.left(), area.bottom() - 2 * line, area.width(), 2 * line)
-            painter.drawText(place, Qt.AlignHCenter | Qt.AlignBottom | Qt.TextWordWrap, text)
+            text = "Record or load a voice to see it among these"
+            place = QRectF(8, area.bottom() + 6, self.width() - 16, line)
+            painter.drawText(place, Qt.AlignCenter, text)
         self._paint_key(painter, ids, references)
         self._paint_hidden(painter)
         note = f"{self.method} · zoomed" if self.box.is_moved else self.method

@@ -33,7 +33,7 @@ class SpectrogramView(Plot):
 
     seek_requested = pyqtSignal(float)  # seconds
 
-    LEFT, RIGHT, BOTTOM = 46.0, 62.0, 24.0
+    NARROW = 420  # pixels, below which the colour bar makes room for the picture
 
     def __init__(self, parent=None):
         super().__init__("Record or load a voice to see it here", parent)
@@ -82,10 +82,17 @@ class SpectrogramView(Plot):
 
     def plot_box(self) -> QRectF:
         """Where the picture is."""
-        top = 12 + self.line_height() + (self.line_height() + 2 if self._words() else 0)
-        right = self.RIGHT if self.width() > 340 else 12
-        size = QSizeF(max(self.width() - self.LEFT - right, 10), max(self.height() - top - self.BOTTOM, 10))
-        return QRectF(QPointF(self.LEFT, top), size)
+        line = self.line_height()
+        top = 16 + line + self._word_rows() * (line - 2)
+        left, right = self._left(), self._right()
+        size = QSizeF(max(self.width() - left - right, 10), max(self.height() - top - line - 12, 10))
+        return QRectF(QPointF(left, round(top)), size)
+
+    def _left(self) -> int:
+        return round(self.text_width("500 Hz") + 14)
+
+    def _right(self) -> int:
+        return round(self.text_width("−60 dB") + 34) if self.width() > self.NARROW else 14
 
     def time_to_x(self, seconds: float) -> float:
         """Frames are centred on their times, so the first column's middle is 0 s."""
@@ -154,7 +161,7 @@ class SpectrogramView(Plot):
             half = self.text_width(label) / 2 + 2
             x = min(max(x, half), self.width() - half)
             painter.drawText(QRectF(x - half, box.bottom() + 5, 2 * half, line), Qt.AlignCenter, label)
-        if box.right() < self.width() - 30:
+        if self.width() > self.NARROW:
             bar = QRectF(box.right() + 10, box.top(), 8, box.height())
             labels = [(1 - d / RANGE_DB, f"−{d} dB" if d else "0 dB") for d in (0, 20, 40, 60)]
             self.paint_colour_bar(painter, bar, labels)
@@ -174,29 +181,51 @@ class SpectrogramView(Plot):
                                   .clip(0, self.mel.n_frames - 1)]  # fmt: skip
         return self.heat_image(levels[::-1])
 
+    def _word_rows(self) -> int:
+        """How many rows the words need: two, taking turns, where they would not fit in one."""
+        words, font = self._words(), self.sized_font(0.84)
+        box_width = self.width() - self._left() - self._right()
+        scale = box_width / (self._span[1] - self._span[0])
+        starts = [start for _, start, _ in words]
+        for (text, start, _), following in zip(words, starts[1:], strict=False):
+            if self.text_width(text, font) > (following - start) * scale - 3:
+                return 2
+        return min(len(words), 1)
+
     def _paint_words(self, painter: QPainter, box: QRectF) -> None:
-        line = self.line_height()
+        """Each word from where it begins; shortened, or left out, where the next in its row leaves no room."""
+        line, words, rows = self.line_height() - 2, self._words(), self._word_rows()
+        painter.setFont(self.sized_font(0.84))
         metrics = QFontMetricsF(painter.font())
-        for text, start, end in self._words():
+        for k, (text, start, end) in enumerate(words):
             left, right = self.time_to_x(start), self.time_to_x(end)
             if right < box.left() or left > box.right():
                 continue
-            left, right = max(left, box.left()), min(right, box.right())
-            painter.setPen(QPen(self.colour("text", 60), 1))
-            painter.drawLine(QPointF(left, box.top() - 4), QPointF(left, box.top()))
-            painter.drawLine(QPointF(right, box.top() - 4), QPointF(right, box.top()))
-            shown = text if metrics.horizontalAdvance(text) <= right - left + 4 else ""
-            if not shown and right - left > 26:
-                shown = metrics.elidedText(text, Qt.ElideRight, right - left)
-            painter.setPen(self.colour("text"))
-            painter.drawText(QRectF(left - 4, box.top() - line - 4, right - left + 8, line), Qt.AlignCenter, shown)
+            left = max(left, box.left())
+            limit = self.time_to_x(words[k + rows][1]) if k + rows < len(words) else box.right() + 10
+            text = metrics.elidedText(text, Qt.ElideRight, max(min(limit, box.right() + 10) - left - 4, 0))
+            row = (k + 1) % rows  # 0 is next to the picture
+            painter.setPen(QPen(self.colour("text", 90), 1))
+            painter.drawLine(QPointF(left + 0.5, box.top() - 4 - row * line), QPointF(left + 0.5, box.top() - 1))
+            if len(text) > 2 or text == words[k][0]:
+                painter.setPen(self.colour("text"))
+                place = QRectF(left + 1, box.top() - (row + 1) * line - 3, metrics.horizontalAdvance(text) + 4, line)
+                painter.drawText(place, Qt.AlignLeft | Qt.AlignVCenter, text)
+        painter.setFont(self.sized_font())
+
+    def word_at(self, seconds: float) -> str:
+        """The word that is heard then, or ""."""
+        return next((text for text, start, end in self._words() if start <= seconds < end), "")
 
     def paint_moving(self, painter: QPainter) -> None:
         box = self.plot_box()
         note = f"{self.mel.seconds:.2f} s"
+        word = ""
         if self._hover is not None and box.contains(self._hover):
             t, hz = max(self.x_to_time(self._hover.x()), 0.0), self.y_to_hz(self._hover.y())
             note = f"{t:.2f} s · {hz / 1000:.2f} kHz" if hz >= 1000 else f"{t:.2f} s · {max(hz, 0):.0f} Hz"
+            word = self.word_at(t)
+        note = f"{word} · {note}" if word else note
         self.paint_title(painter, self.title, note, top=4)
         if self.playhead is None:
             return
