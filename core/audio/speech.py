@@ -26,6 +26,7 @@ _LAGS = (40, 216)  # periods of 400 Hz down to 74 Hz, in samples
 _BAND = (100, 4000)  # Hz: what a telephone keeps, above mains hum and rumble
 _SILENCE_DB = -75.0  # band energy below this is nothing, whatever the background
 _VOICED = 0.18  # height of the whitened autocorrelation's peak: noise stays under 0.17, vowels reach 0.25 at 5 dB
+_MARGIN = 8  # steps kept on both sides of speech
 _FLOOR_STEPS = 10  # the floor is followed in blocks of 100 ms ...
 _FLOOR_BLOCKS = 41  # ... over 4 s around each
 
@@ -99,7 +100,7 @@ def speech_mask(waveform: Waveform, report: Report = silent) -> np.ndarray:
     if voiced.sum() < 6:
         return np.zeros(len(energy), bool)
     smooth = np.convolve(active & _near(voiced, 25), np.full(9, 1 / 9), mode="same")[: len(active)] > 0.45
-    return _near(smooth, 8)
+    return _near(smooth, _MARGIN)
 
 
 def trim_silence(waveform: Waveform, mask: np.ndarray | None = None) -> Waveform:
@@ -109,6 +110,10 @@ def trim_silence(waveform: Waveform, mask: np.ndarray | None = None) -> Waveform
     return Waveform(waveform.samples[keep], waveform.sample_rate)
 
 
-def speech_seconds(waveform: Waveform) -> float:
-    """How long somebody speaks in a 16 kHz recording, in seconds, the short pauses between words included."""
-    return float(speech_mask(waveform).sum()) * HOP / SAMPLE_RATE
+def speech_seconds(waveform: Waveform, mask: np.ndarray | None = None) -> float:
+    """How long somebody speaks in a 16 kHz recording, in seconds, the short pauses between words included.
+
+    mask: as `speech_mask` gave it; the margin it leaves around speech is not counted.
+    """
+    mask = speech_mask(waveform) if mask is None else mask
+    return float((~_near(~mask, _MARGIN)).sum()) * HOP / SAMPLE_RATE

@@ -15,7 +15,7 @@ from core.audio.partials import (
     rms_level,
     set_level,
 )
-from core.audio.speech import SAMPLE_RATE, speech_mask, trim_silence
+from core.audio.speech import SAMPLE_RATE, speech_mask, speech_seconds, trim_silence
 from core.errors import SilentAudio, TooShort
 from core.inference.registry import Card
 from core.models.ge2e import GE2E, GE2EConfig
@@ -56,13 +56,13 @@ def find_speech(waveform: Waveform, report: Report) -> np.ndarray:
     mask = speech_mask(levelled, report)
     if not mask.any():
         raise SilentAudio("There is sound, but no speech in it.", "Check the microphone, or pick another recording.")
-    speech = trim_silence(levelled, mask)
-    if speech.seconds < SHORTEST:
+    seconds = speech_seconds(levelled, mask)
+    if seconds < SHORTEST:
         raise TooShort(
-            f"There are only {speech.seconds:.1f} s of speech, and {SHORTEST} s are needed.",
+            f"There are only {seconds:.1f} s of speech, and {SHORTEST} s are needed.",
             "Use a longer recording: 5 to 10 seconds are best.",
         )
-    return speech.samples
+    return trim_silence(levelled, mask).samples
 
 
 class WindowedEncoder:

@@ -79,13 +79,13 @@ def augment(waves: Tensor, generator: torch.Generator, strength: float = 1.0) ->
     n_fft = n_samples + tail
     spectrum = torch.fft.rfft(waves, n=n_fft)
     hz = torch.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE)
-    in_room = _chance(n, 0.4, generator)[:, 0].nonzero()[:, 0]
+    in_room = _chance(n, 0.35, generator)[:, 0].nonzero()[:, 0]
     if len(in_room):
         responses = rooms(len(in_room), tail, generator)
         spectrum[in_room] = spectrum[in_room] * torch.fft.rfft(responses, n=n_fft)
     noise = noises(waves, generator)
     level = waves.square().mean(dim=1, keepdim=True).sqrt()
-    ratio = 10 ** (-_between(n, 2, 28, generator) / 20) * _chance(n, 0.65, generator)
+    ratio = 10 ** (-_between(n, 4, 30, generator) / 20) * _chance(n, 0.65, generator)
     # Noise in the room passes the microphone and the line too; noise of the line does not.
     through = _chance(n, 0.5, generator)
     result = torch.fft.irfft(

@@ -45,7 +45,7 @@ class Settings:
 
     minutes: float = 60.0
     speakers: int = 32
-    per_speaker: int = 4
+    per_speaker: int = 2
     learning_rate: float = 2e-3
     ge2e_weight: float = 0.1
     seed: int = 0
@@ -122,7 +122,7 @@ class Trainer:
         # The teacher heard 1.6 s; the student must often do with less of it.
         frames = int(torch.randint(90, WINDOW_FRAMES + 1, (1,), generator=self.generator))
         start = int(torch.randint(0, WINDOW_FRAMES - frames + 1, (1,), generator=self.generator)) * 160
-        waves = augment(waves[:, start : start + frames * 160], self.generator, strength=0.85)
+        waves = augment(waves[:, start : start + frames * 160], self.generator, strength=0.65)
         level = waves.square().mean(dim=1, keepdim=True).clamp_min(1e-10).sqrt()
         jitter = 10 ** (torch.randn(len(waves), 1, generator=self.generator) * 2 / 20)
         waves = (waves / level * 10 ** (-30 / 20) * jitter).to(self.device)

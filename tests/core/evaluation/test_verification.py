@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from core.evaluation.conditions import add_noise, babble, coloured_noise, mp3, telephone
+from core.evaluation.verification import equal_error_rate, pair_similarities
+
+
+def test_equal_error_rate_of_known_scores():
+    assert equal_error_rate(np.array([0.9, 0.8, 0.7]), np.array([0.3, 0.2, 0.1])) == 0
+    assert equal_error_rate(np.array([0.1, 0.2]), np.array([0.8, 0.9])) == 1
+    same = np.array([0.9, 0.8, 0.7, 0.35])
+    different = np.array([0.4, 0.3, 0.2, 0.1])
+    assert equal_error_rate(same, different) == 0.25
+    assert np.isnan(equal_error_rate(np.array([]), different))
+
+
+def test_equal_error_rate_of_two_overlapping_bells():
+    rng = np.random.default_rng(0)
+    rate = equal_error_rate(rng.normal(2, 1, 20000), rng.normal(0, 1, 20000))
+    assert rate == pytest.approx(0.1587, abs=0.005)  # one standard deviation from either mean
+
+
+def test_pairs_are_split_by_speaker():
+    vectors = np.eye(3, dtype=np.float32)[[0, 0, 1, 2]]
+    same, different = pair_similarities(vectors, np.array(["a", "a", "b", "b"]))
+    assert sorted(same) == [0, 1]
+    assert len(different) == 4 and not different.any()
+
+
+def level(x):
+    return 10 * np.log10(np.mean(np.square(x, dtype=np.float64)))
+
+
+def test_noise_is_added_at_the_ratio_asked_for():
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal(16000).astype(np.float32) * 0.1
+    for other in (coloured_noise(16000, 0.5, rng), babble(16000, [samples[:5000], samples[5000:9000]])):
+        assert level(add_noise(samples, other, 10) - samples) == pytest.approx(level(samples) - 10, abs=0.05)
+
+
+def test_a_telephone_keeps_the_middle_and_an_mp3_its_length():
+    t = np.arange(16000) / 16000
+    for hz, kept in ((1000, True), (100, False), (6000, False)):
+        tone = 0.3 * np.sin(2 * np.pi * hz * t).astype(np.float32)
+        assert (level(telephone(tone)) > level(tone) - 3) == kept
+    tone = 0.3 * np.sin(2 * np.pi * 1000 * t).astype(np.float32)
+    coded = mp3(tone)
+    assert abs(len(coded) - len(tone)) < 3000 and abs(level(coded) - level(tone)) < 1

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from core.errors import ModelError, VoiceError
+from core.inference.registry import available, load
+from core.types import Waveform
+
+torch = pytest.importorskip("torch")
+
+from core.models.voiceprint import VoiceprintConfig  # noqa: E402
+from core.training.augment import augment  # noqa: E402
+from core.training.encoder import GE2ELoss, LogMel, Settings, Trainer, main, smoke_windows  # noqa: E402
+from core.training.windows import WINDOW, SpeakerBatches, own_windows, utterance_means  # noqa: E402
+
+TINY = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attention=8)
+
+
+def test_smoke_training_publishes_a_model_that_embeds(tmp_path, capsys):
+    assert main(["--smoke", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "pretrained")]) == 0
+    assert "judged" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "map.png").read_bytes()[:4] == b"\x89PNG"
+    (card,) = available(tmp_path / "pretrained")[0]["encoder"]
+    assert (card.name, card.space, card.steps) == ("voiceprint", "ge2e-256", 3)
+    t = np.arange(32000) / 16000
+    buzz = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 15)) * np.sin(2 * np.pi * t) ** 2
+    embedding, _ = load(card).embed(Waveform(0.1 * buzz, 16000))
+    assert embedding.vector.shape == (256,)
+
+
+def test_training_goes_on_where_it_stopped(tmp_path, capsys):
+    arguments = ["--smoke", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "pretrained")]
+    main(arguments)
+    main([*arguments, "--resume"])
+    (card,) = available(tmp_path / "pretrained")[0]["encoder"]
+    assert card.steps == 6
+
+
+def test_without_a_teacher_the_space_is_its_own(tmp_path):
+    main(["--smoke", "--from-scratch", "--runs", str(tmp_path), "--output", str(tmp_path)])
+    (card,) = available(tmp_path)[0]["encoder"]
+    assert card.name == card.space == "my-encoder"
+
+
+def test_a_batch_repeated_is_learnt():
+    windows = smoke_windows()
+    trainer = Trainer(windows, Settings(speakers=4, per_speaker=2, minutes=100), TINY)
+    first = [trainer.step()["window"] for _ in range(3)]
+    for _ in range(60):
+        last = trainer.step()["window"]
+    assert last < 0.92 * np.mean(first)
+
+
+def test_ge2e_prefers_speakers_apart():
+    torch.manual_seed(0)
+    loss = GE2ELoss()
+    apart = torch.eye(4).repeat_interleave(3, 0).view(4, 3, 4)
+    assert loss(apart) < 0.01
+    together = torch.nn.functional.normalize(torch.rand(4, 3, 4), dim=2)
+    assert loss(together) > 10 * loss(apart)
+    assert loss.weight.grad is None
+    loss(together).backward()
+    assert torch.isfinite(loss.weight.grad)
+
+
+def test_the_trainers_mel_is_the_encoders():
+    from core.audio.partials import power_mel
+
+    samples = np.random.default_rng(0).standard_normal(16000).astype(np.float32) * 0.03
+    mine = LogMel()(torch.from_numpy(samples)[None])[0].numpy()
+    np.testing.assert_allclose(mine, np.log(power_mel(samples) + 1e-6), atol=1e-3)
+
+
+def test_augmented_sound_is_whole_and_repeatable():
+    waves = torch.from_numpy(np.random.default_rng(0).standard_normal((24, 16000)).astype(np.float32)) * 0.03
+    once, again = (augment(waves, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert once.shape == waves.shape and torch.isfinite(once).all()
+    assert torch.equal(once, again)
+    assert (once - waves).abs().mean() > 1e-3
+    assert torch.equal(augment(waves, torch.Generator().manual_seed(5), strength=0.0), waves)
+
+
+def test_batches_hold_several_windows_of_several_speakers():
+    windows = smoke_windows()
+    batch = SpeakerBatches(windows, speakers=4, per_speaker=2).draw()
+    speakers = windows.speaker[batch].reshape(4, 2)
+    assert (speakers[:, 0] == speakers[:, 1]).all() and len(set(speakers[:, 0])) == 4
+    assert len(set(batch)) == 8
+
+
+def test_a_short_window_is_filled_and_levelled():
+    windows = smoke_windows()
+    windows.length[0] = 9000
+    wave = windows.wave(0)
+    assert wave.shape == (WINDOW,) and wave.dtype == np.float32
+    assert 10 * np.log10((wave**2).mean()) == pytest.approx(-30, abs=0.2)
+
+
+def test_utterance_means_are_unit_vectors_of_their_own_windows():
+    vectors = np.array([[1, 0], [0, 1], [0, 3]], np.float32)
+    means = utterance_means(vectors, np.array([7, 7, 2]))
+    np.testing.assert_allclose(means, [[0.5**0.5] * 2, [0.5**0.5] * 2, [0, 1]], atol=1e-6)
+
+
+def test_ones_own_speakers_are_read_from_folders(tmp_path):
+    from core.audio.io import write_audio
+
+    rng = np.random.default_rng(0)
+    for speaker in range(5):
+        folder = tmp_path / f"speaker {speaker}"
+        folder.mkdir()
+        write_audio(folder / "one.wav", Waveform(0.1 * rng.standard_normal(44100 * 2), 44100))
+    (tmp_path / "speaker 0" / "notes.txt").write_text("not a sound")
+    training, judged = own_windows(tmp_path)
+    assert len(set(training.speaker)) == 4 and set(judged.speaker) == {4}
+    assert training.targets is None
+    with pytest.raises(VoiceError, match="holds 0 folders"):
+        own_windows(tmp_path / "speaker 1")
+
+
+def test_a_missing_teacher_is_named(tmp_path):
+    from core.training.teacher import published_weights
+    from core.training.windows import distillation_windows
+
+    with pytest.raises(ModelError, match=r"missing\.pt"):
+        published_weights(tmp_path / "missing.pt")
+    with pytest.raises(VoiceError, match="teacher"):
+        distillation_windows(tmp_path)
