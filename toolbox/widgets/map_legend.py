@@ -19,13 +19,7 @@ class MapLegend(QWidget):
         self.hovered: str | None = None
         self._first = 0
         self.setMouseTracking(True)
-        workspace = view.workspace
-        for signal in (workspace.utterance_added, workspace.utterance_removed, workspace.utterance_changed):
-            signal.connect(self.refresh)
-        for signal in (workspace.layout_changed, workspace.models_changed):
-            signal.connect(self.refresh)
-        view.installEventFilter(self)
-        self.refresh()
+        self.hide()
 
     def speakers(self) -> dict[str, int]:
         """Who is on the map, in order of appearance, with the number of their points."""
@@ -46,9 +40,9 @@ class MapLegend(QWidget):
         """How many lines fit."""
         return max(self.height() // self.row_height(), 1)
 
-    def refresh(self, *_) -> None:
-        """As wide as the names need, hidden where there is nobody or no room."""
-        speakers = self.speakers() if hasattr(self.view, "legend") else {}
+    def refresh(self) -> None:
+        """As wide as the names need, hidden where there is nobody or no room. The view calls it before it draws."""
+        speakers = self.speakers()
         names = [self.view.text_width(name) for name in speakers]
         wide = int(min(max(names, default=0) + 34, self.WIDEST, self.view.width() * 0.32))
         top = int(self.view.line_height()) + 12
@@ -58,11 +52,6 @@ class MapLegend(QWidget):
         if self.hovered is not None and self.hovered not in speakers:
             self._set_hovered(None)
         self.update()
-
-    def eventFilter(self, watched, event) -> bool:
-        if event.type() == event.Resize:
-            self.refresh()
-        return False
 
     def _window(self) -> tuple[list[tuple[str, int]], int]:
         """The speakers on the visible lines, and how many come after them."""

@@ -113,8 +113,12 @@ class ProjectionView(Plot):
     def is_empty(self) -> bool:
         return not self.drawn_ids() and not self.reference_ids()
 
-    def apply_theme(self, dark: bool) -> None:
-        super().apply_theme(dark)
+    def redraw(self) -> None:
+        self.legend.refresh()
+        super().redraw()
+
+    def resizeEvent(self, event) -> None:
+        super().resizeEvent(event)
         self.legend.refresh()
 
     # --- places on the screen -----------------------------------------------------------------------------------
