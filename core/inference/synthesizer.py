@@ -35,11 +35,18 @@ class TempoSynthesizer:
         self._statistics = card.extra["statistics"]
         with torch.inference_mode(False):
             self.model = Tempo(TempoConfig(**card.config))
-            self.model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, strict=True)
+            self.model.load_state_dict(
+                {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, strict=True
+            )
         self.model.eval().requires_grad_(False)
 
     def synthesize(
-        self, sentence: str, voice: Embedding, seed: int = 0, options: SpeakOptions = SpeakOptions(), report: Report = silent
+        self,
+        sentence: str,
+        voice: Embedding,
+        seed: int = 0,
+        options: SpeakOptions = SpeakOptions(),
+        report: Report = silent,
     ) -> tuple[Mel, Alignment]:
         """The mel of one sentence, and when its symbols and words are heard. The same arguments give the same mel.
 
@@ -47,7 +54,8 @@ class TempoSynthesizer:
         """
         if voice.encoder != self.space:
             raise FormatMismatch(
-                f"{self.name} speaks with voices of {self.space}, this one was embedded by {voice.encoder}.", "Embed the voice again."
+                f"{self.name} speaks with voices of {self.space}, this one was embedded by {voice.encoder}.",
+                "Embed the voice again.",
             )
         report(0.0, "reading")
         script = write_script(sentence, self.language, self.pronunciations)
@@ -93,7 +101,7 @@ class TempoSynthesizer:
         any_pause = 1 - chances[:, 0]
         given = [script.symbols[k].letters != BOUNDARY for k in marks]
         missing = round(float(any_pause.sum())) - sum(given)
-        symbols, taken = list(script.symbols), {k for k, g in zip(marks, given) if g}
+        symbols, taken = list(script.symbols), {k for k, g in zip(marks, given, strict=True) if g}
         for m in torch.argsort(any_pause, descending=True).tolist():
             if missing <= 0:
                 break
@@ -128,13 +136,15 @@ class TempoSynthesizer:
         frames = log_frames.exp() * scale
         longest = torch.where(pause, LONGEST_PAUSE, LONGEST_PHONE) * rate
         frames = torch.minimum(frames.clamp(min=SHORTEST_PHONE * rate), longest) * lasting / speed
-        ends = torch.round(frames.double().cumsum(0)).long()  # rounding the ends keeps the whole as long as it should be
+        ends = torch.round(
+            frames.double().cumsum(0)
+        ).long()  # rounding the ends keeps the whole as long as it should be
         result = torch.diff(ends, prepend=torch.zeros(1, dtype=torch.long))
         return torch.maximum(result, lasting.long())
 
     def _alignment(self, script: Script, frames: np.ndarray) -> Alignment:
         ends = np.cumsum(frames) / self.mel_format.frame_rate
-        starts = ends - frames / self.mel_format.frame_rate
+        starts = np.append(0.0, ends[:-1])
         heard = np.flatnonzero(frames)
         words = []
         for index, word in enumerate(script.words):
@@ -142,7 +152,10 @@ class TempoSynthesizer:
             if own:
                 words.append((word, float(starts[own[0]]), float(ends[own[-1]])))
         return Alignment(
-            tuple(str(script.symbols[k]) for k in heard), tuple(float(starts[k]) for k in heard), tuple(float(ends[k]) for k in heard), tuple(words)
+            tuple(str(script.symbols[k]) for k in heard),
+            tuple(float(starts[k]) for k in heard),
+            tuple(float(ends[k]) for k in heard),
+            tuple(words),
         )
 
 

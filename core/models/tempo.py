@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 N_PROSODY = 6
-"""Per symbol: log frames, F0 at three points, voicing, level. F0 and level are normalised by the trainer's constants."""
+"""Per symbol: log frames, F0 at three points, voicing, level; F0 and level normalised by the trainer's constants."""
 PAUSE_KINDS = 3
 """At a word boundary: none, short, long."""
 
@@ -67,7 +67,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, x: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
-        """x (B, L, C), condition (B, d_condition), mask (B, L, 1) of 0 and 1 -> (B, L, C)."""
+        """X (B, L, C), condition (B, d_condition), mask (B, L, 1) of 0 and 1 -> (B, L, C)."""
         h = self.depthwise((x * mask).transpose(1, 2)).transpose(1, 2)
         scale, shift = self.film(condition).unsqueeze(1).chunk(2, -1)
         h = self.norm(h) * (1 + scale) + shift
@@ -84,7 +84,7 @@ class Letters(nn.Module):
         self.stress = nn.Embedding(3, width)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """ids (B, N, 4): letters and stress -> (B, N, width)."""
+        """Ids (B, N, 4): letters and stress -> (B, N, width)."""
         more = self.more(ids[..., 1:-1]) * (ids[..., 1:-1] > 0)[..., None]
         return self.first(ids[..., 0]) + more.sum(2) + self.stress(ids[..., -1])
 
@@ -100,29 +100,33 @@ class Tempo(nn.Module):
     def __init__(self, config: TempoConfig):
         super().__init__()
         self.config = c = config
-        self.voice = nn.Sequential(nn.Linear(c.d_voice, c.d_condition), nn.GELU(), nn.Linear(c.d_condition, c.d_condition))
+        self.voice = nn.Sequential(
+            nn.Linear(c.d_voice, c.d_condition), nn.GELU(), nn.Linear(c.d_condition, c.d_condition)
+        )
         self.kind = nn.Embedding(c.n_kinds, c.d_condition)
         self.letters = Letters(c.n_letters, c.d_text)
         self.text = nn.ModuleList(Block(c.d_text, c.d_condition, dropout=0.1) for _ in range(c.text_blocks))
         self.text_norm = nn.LayerNorm(c.d_text)
         self.prosody_in = nn.Linear(c.d_text, c.d_prosody)
-        self.prosody_blocks = nn.ModuleList(Block(c.d_prosody, c.d_condition, 5, 2, 0.2) for _ in range(c.prosody_blocks))
+        self.prosody_blocks = nn.ModuleList(
+            Block(c.d_prosody, c.d_condition, 5, 2, 0.2) for _ in range(c.prosody_blocks)
+        )
         self.prosody_out = nn.Linear(c.d_prosody, N_PROSODY)
         self.pause_letters = Letters(c.n_letters, c.d_pause)
         self.pause_blocks = nn.ModuleList(Block(c.d_pause, c.d_condition, 15, 2, 0.1) for _ in range(c.pause_blocks))
         self.pause_out = nn.Linear(c.d_pause, PAUSE_KINDS)
         self.with_prosody = nn.Linear(N_PROSODY - 1, c.d_text)
         self.frame_in = nn.Linear(c.reduction * (c.d_text + 4 + c.comb_bands), c.d_frame)
-        self.frame_blocks = nn.ModuleList(Block(c.d_frame, c.d_condition, dropout=0.05) for _ in range(c.frame_blocks))
+        self.frame_blocks = nn.ModuleList(Block(c.d_frame, c.d_condition) for _ in range(c.frame_blocks))
         self.frame_norm = nn.LayerNorm(c.d_frame)
         self.mel_out = nn.Linear(c.d_frame, c.reduction * c.n_mels)
 
     def condition(self, voice: Tensor, kind: Tensor) -> Tensor:
-        """voice (B, d_voice) of norm 1, kind (B,) -> (B, d_condition)."""
+        """Voice (B, d_voice) of norm 1, kind (B,) -> (B, d_condition)."""
         return self.voice(voice * 16) + self.kind(kind)
 
     def encode(self, ids: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
-        """ids (B, N, 4), mask (B, N, 1) -> states of the symbols (B, N, d_text)."""
+        """Ids (B, N, 4), mask (B, N, 1) -> states of the symbols (B, N, d_text)."""
         x = self.letters(ids)
         for block in self.text:
             x = block(x, condition, mask)
@@ -162,7 +166,9 @@ class Tempo(nn.Module):
         points = torch.gather(prosody, 1, owner[..., None].expand(-1, -1, prosody.shape[-1]))
         f0 = self._contour(points[..., :3].float(), place)
         comb = self._comb(f0, points[..., 3].float())
-        x = torch.cat([x, f0[..., None], place[..., None], 1 - place[..., None], 0.5 * lasts.log()[..., None], comb], -1)
+        x = torch.cat(
+            [x, f0[..., None], place[..., None], 1 - place[..., None], 0.5 * lasts.log()[..., None], comb], -1
+        )
         x = self.frame_in(x.reshape(len(x), length // c.reduction, -1))
         mask = length_mask((ends[:, -1] + c.reduction - 1) // c.reduction, length // c.reduction)
         for block in self.frame_blocks:
@@ -181,7 +187,7 @@ class Tempo(nn.Module):
         return a + (b - a) * early + (c - b) * late
 
     def _comb(self, f0: Tensor, voicing: Tensor) -> Tensor:
-        """Where the harmonics of f0 fall among the low mel bands: (B, T, comb_bands), 1 on a harmonic, -1 between two."""
+        """Where harmonics fall among the low mel bands: (B, T, comb_bands), 1 on a harmonic, -1 between two."""
         c = self.config
         hertz = torch.exp((f0 * c.f0_std + c.f0_mean).clamp(3.5, 6.6))
         bands = torch.arange(1, c.comb_bands + 1, device=f0.device) * c.band_hz

@@ -12,39 +12,94 @@ from dataclasses import dataclass
 from core.text import numbers
 from core.text.symbols import LONG_PAUSE, SHORT_PAUSE
 
-MONTHS = "january february march april may june july august september october november december".split()
+MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _MONTH_SHORT = {m[:3]: m for m in MONTHS} | {"sept": "september"}
 ABBREVIATIONS = {
-    "mr": "mister", "mrs": "missus", "ms": "miz", "dr": "doctor", "prof": "professor", "rev": "reverend", "gen": "general",
-    "col": "colonel", "capt": "captain", "lt": "lieutenant", "sgt": "sergeant", "hon": "honorable", "st": "saint",
-    "jr": "junior", "sr": "senior", "mt": "mount", "ft": "fort", "vs": "versus", "etc": "et cetera", "e.g": "for example",
-    "i.e": "that is", "approx": "approximately", "dept": "department", "inc": "incorporated", "ltd": "limited",
-    "co": "company", "corp": "corporation", "ave": "avenue", "blvd": "boulevard", "rd": "road", "fig": "figure",
-    "vol": "volume", "p": "page", "pp": "pages", "cf": "compare", "a.m": "eh m", "p.m": "p m", "u.s": "u s", "u.k": "u k",
-    "u.s.a": "u s eh", "ph.d": "p h d",
+    "mr": "mister", "mrs": "missus", "ms": "miz", "dr": "doctor", "prof": "professor", "rev": "reverend",
+    "gen": "general", "col": "colonel", "capt": "captain", "lt": "lieutenant", "sgt": "sergeant",
+    "hon": "honorable", "st": "saint", "jr": "junior", "sr": "senior", "mt": "mount", "ft": "fort", "vs": "versus",
+    "etc": "et cetera", "e.g": "for example", "i.e": "that is", "approx": "approximately", "dept": "department",
+    "inc": "incorporated", "ltd": "limited", "co": "company", "corp": "corporation", "ave": "avenue",
+    "blvd": "boulevard", "rd": "road", "fig": "figure", "vol": "volume", "p": "page", "pp": "pages",
+    "cf": "compare", "a.m": "eh m", "p.m": "p m", "u.s": "u s", "u.k": "u k", "u.s.a": "u s eh", "ph.d": "p h d",
 }  # fmt: skip
 """Said in full when a full stop follows; "no" is added before a digit."""
 _UNITS = {
     "km": "kilometers", "m": "meters", "cm": "centimeters", "mm": "millimeters", "kg": "kilograms", "g": "grams",
     "mg": "milligrams", "l": "liters", "ml": "milliliters", "mph": "miles per hour", "km/h": "kilometers per hour",
-    "lb": "pounds", "lbs": "pounds", "oz": "ounces", "ft": "feet", "in": "inches", "hz": "hertz", "khz": "kilohertz",
-    "mhz": "megahertz", "ghz": "gigahertz", "kb": "kilobytes", "mb": "megabytes", "gb": "gigabytes", "tb": "terabytes",
-    "ms": "milliseconds", "min": "minutes", "hrs": "hours", "h": "hours", "kw": "kilowatts", "w": "watts", "v": "volts",
-    "°c": "degrees celsius", "°f": "degrees fahrenheit", "°": "degrees", "%": "percent", "db": "decibels", "s": "seconds",
+    "lb": "pounds", "lbs": "pounds", "oz": "ounces", "ft": "feet", "in": "inches", "hz": "hertz",
+    "khz": "kilohertz", "mhz": "megahertz", "ghz": "gigahertz", "kb": "kilobytes", "mb": "megabytes",
+    "gb": "gigabytes", "tb": "terabytes", "ms": "milliseconds", "min": "minutes", "hrs": "hours", "h": "hours",
+    "kw": "kilowatts", "w": "watts", "v": "volts", "°c": "degrees celsius", "°f": "degrees fahrenheit",
+    "°": "degrees", "%": "percent", "db": "decibels", "s": "seconds",
 }  # fmt: skip
 _MONEY = {
-    "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "pence"), "¥": ("yen", ""), "₽": ("ruble", "kopeck"),
-    "₹": ("rupee", "paisa"),
+    "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "pence"), "¥": ("yen", ""),
+    "₽": ("ruble", "kopeck"), "₹": ("rupee", "paisa"),
 }  # fmt: skip
 _SCALES = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion", "t": "trillion"}
 _SIGNS = {
-    "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "°": "degrees", "×": "times", "÷": "divided by",
-    "±": "plus or minus", "<": "less than", ">": "greater than", "#": "number", "§": "section", "©": "copyright", "€": "euros",
-    "$": "dollars", "£": "pounds", "½": "one half", "¼": "one quarter", "¾": "three quarters", "√": "square root of", "№": "number",
+    "&": "and", "+": "plus", "=": "equals", "@": "at", "%": "percent", "°": "degrees", "×": "times",
+    "÷": "divided by", "±": "plus or minus", "<": "less than", ">": "greater than", "#": "number", "§": "section",
+    "©": "copyright", "€": "euros", "$": "dollars", "£": "pounds", "½": "one half", "¼": "one quarter",
+    "¾": "three quarters", "√": "square root of", "№": "number",
 }  # fmt: skip
 _SPELLED = frozenset(
-    "usa uk us un eu bbc fbi cia ceo cto cfo ai tv pc dvd cd ok dna rna gps atm faq diy phd mri nba nfl nhl ibm cpu gpu usb url id ip it hr pr nyc uae"
-    .split()
+    [
+        "usa",
+        "uk",
+        "us",
+        "un",
+        "eu",
+        "bbc",
+        "fbi",
+        "cia",
+        "ceo",
+        "cto",
+        "cfo",
+        "ai",
+        "tv",
+        "pc",
+        "dvd",
+        "cd",
+        "ok",
+        "dna",
+        "rna",
+        "gps",
+        "atm",
+        "faq",
+        "diy",
+        "phd",
+        "mri",
+        "nba",
+        "nfl",
+        "nhl",
+        "ibm",
+        "cpu",
+        "gpu",
+        "usb",
+        "url",
+        "id",
+        "ip",
+        "it",
+        "hr",
+        "pr",
+        "nyc",
+        "uae",
+    ]
 )
 _FRACTIONS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 8: "eighth", 10: "tenth"}
 _OPENING, _CLOSING = "([{«“\"'‘<", ")]}»”\"'’>"
@@ -98,11 +153,22 @@ def _address(text: str) -> list[str]:
         if part == "www":
             words += ["w", "w", "w"]
         elif part.isalpha():
-            words += _spell(part) if len(part) <= 2 and part.lower() not in ("me", "my", "to", "go", "of") else [part.lower()]
+            words += (
+                _spell(part)
+                if len(part) <= 2 and part.lower() not in ("me", "my", "to", "go", "of")
+                else [part.lower()]
+            )
         elif part.isdigit():
             words += numbers.digits(part) if len(part) > 2 else numbers.cardinal(int(part))
         else:
-            words += {".": ["dot"], "@": ["at"], "/": ["slash"], "-": ["dash"], "_": ["underscore"], ":": ["colon"]}.get(part, [])
+            words += {
+                ".": ["dot"],
+                "@": ["at"],
+                "/": ["slash"],
+                "-": ["dash"],
+                "_": ["underscore"],
+                ":": ["colon"],
+            }.get(part, [])
     return words
 
 
@@ -117,7 +183,7 @@ def _money(sign: str, amount: str, scale: str) -> list[str]:
     words = [*numbers.cardinal(int(whole)), unit + ("" if int(whole) == 1 or unit == "yen" else "s")]
     if cents and int(cents):
         name = small if int(cents) == 1 or small in ("pence", "paisa") else small + "s"
-        words = (words + ["and"] if int(whole) else []) + [*numbers.cardinal(int(cents)), name]
+        words = ([*words, "and"] if int(whole) else []) + [*numbers.cardinal(int(cents)), name]
     return words
 
 
@@ -167,34 +233,54 @@ def _number(text: str) -> list[str] | None:
         if not unit and re.fullmatch(r"1[1-9]\d\d|20\d\d", value):
             return words + numbers.year(int(value))
         if unit and value == "1" and unit not in ("%", "hz", "khz", "mhz", "ghz"):
-            return [*words, "one", *_UNITS[unit].replace("feet", "foot").replace("inches", "inch").replace("degrees", "degree").rstrip("s").split()]
+            return [
+                *words,
+                "one",
+                *_UNITS[unit]
+                .replace("feet", "foot")
+                .replace("inches", "inch")
+                .replace("degrees", "degree")
+                .rstrip("s")
+                .split(),
+            ]
         return words + numbers.decimal(value) + (_UNITS[unit].split() if unit else [])
     return None
 
 
 def _spoken(core: str, mixed_case: bool, stop: bool, before: str, after: str) -> list[str]:
-    """What is said for one token without its outer punctuation. stop: a full stop follows. before, after: neighbours."""
+    """What is said for one token without outer punctuation. stop: a full stop follows. before, after: neighbours."""
     low = core.lower()
     if re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", core) or re.fullmatch(r"(https?://|www\.)\S+", low):
         return _address(core)
     if re.fullmatch(r"[\w-]+(\.[\w-]+)*\.(com|org|net|edu|gov|io|de|ru|uk)(/\S*)?", low):
         return _address(core)
-    if (stop or "." in low) and low.rstrip(".") in ABBREVIATIONS and not (low == "no" or before[:1].isdigit() and low in ("ft", "in", "m")):
+    if (
+        (stop or "." in low)
+        and low.rstrip(".") in ABBREVIATIONS
+        and not (low == "no" or (before[:1].isdigit() and low in ("ft", "in", "m")))
+    ):
         if low == "st" and before[:1].isupper() and not after[:1].isupper():
             return ["street"]
-        if low != "p" and low != "pp" or after[:1].isdigit():
+        if (low != "p" and low != "pp") or after[:1].isdigit():
             return ABBREVIATIONS[low.rstrip(".")].split()
     if low in ("no", "nos") and stop and after[:1].isdigit():
         return ["number" if low == "no" else "numbers"]
     if low.rstrip(".") in _MONTH_SHORT and (stop or after[:1].isdigit()) and core[:1].isupper() and low != "may":
         return [_MONTH_SHORT[low.rstrip(".")]]
     month = before.lower().rstrip(".")
-    if re.fullmatch(r"\d\d?", core) and (month in MONTHS or month in _MONTH_SHORT) and 1 <= int(core) <= 31 and (month != "may" or before[0] == "M"):
+    if (
+        re.fullmatch(r"\d\d?", core)
+        and (month in MONTHS or month in _MONTH_SHORT)
+        and 1 <= int(core) <= 31
+        and (month != "may" or before[0] == "M")
+    ):
         return numbers.ordinal(int(core))
     if core in _UNITS and re.fullmatch(r"[\d,.]*\d", before):
         unit = _UNITS[core]
         if core not in ("in", "m", "s", "h", "min") or len(core) > 2 or not after[:1].islower() or core == "m":
-            return (re.sub("feet", "foot", re.sub("inches", "inch", unit)).rstrip("s") if before == "1" else unit).split()
+            return (
+                re.sub("feet", "foot", re.sub("inches", "inch", unit)).rstrip("s") if before == "1" else unit
+            ).split()
     if any(c.isdigit() for c in core):
         words = _number(core)
         if words is not None:
@@ -205,9 +291,15 @@ def _spoken(core: str, mixed_case: bool, stop: bool, before: str, after: str) ->
     if re.fullmatch(r"([A-Za-z]\.)+[A-Za-z]?", core):
         return _spell(low)
     if core.isalpha() and core.isupper() and len(core) > 1 and core.isascii():
-        if mixed_case and (low in _SPELLED or len(core) <= 5 and not re.search("[AEIOUY]", core)):
+        if mixed_case and (low in _SPELLED or (len(core) <= 5 and not re.search("[AEIOUY]", core))):
             return _spell(low)
-        if not mixed_case and not re.search("[AEIOUY]", core) and len(core) <= 5 and low not in ABBREVIATIONS and low != "hmm":
+        if (
+            not mixed_case
+            and not re.search("[AEIOUY]", core)
+            and len(core) <= 5
+            and low not in ABBREVIATIONS
+            and low != "hmm"
+        ):
             return _spell(low)
         if not mixed_case and low in ("mr", "mrs", "dr"):
             return ABBREVIATIONS[low].split()
@@ -248,7 +340,12 @@ def normalise(text: str, language: str = "en") -> list[Word]:
         before = re.sub(r"\W+$", "", tokens[i - 1]) if i else ""
         after = tokens[i + 1].lstrip("\"'([") if i + 1 < len(tokens) else ""
         spoken = _spoken(core, mixed_case, tail.startswith("."), before, after) if core else []
-        if core and core[0] in _MONEY and not tail and re.fullmatch(r"(thousand|million|billion|trillion)\W*", after.lower()):
+        if (
+            core
+            and core[0] in _MONEY
+            and not tail
+            and re.fullmatch(r"(thousand|million|billion|trillion)\W*", after.lower())
+        ):
             scale = re.sub(r"\W", "", after.lower())
             spoken = _money(core[0], core[1:], scale) if re.fullmatch(r"\d[\d,]*(\.\d+)?", core[1:]) else spoken
             tail, skip = after[len(scale) :], True

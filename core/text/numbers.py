@@ -1,12 +1,32 @@
 """English numbers in words."""
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
 _ORDINALS = {
-    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth", "twelve": "twelfth",
+    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
+    "twelve": "twelfth",
 }  # fmt: skip
 
 
@@ -56,14 +76,16 @@ def year(number: int) -> list[str]:
 
 
 def decimal(text: str) -> list[str]:
-    """"1,234.50" -> one thousand two hundred thirty four point five zero; ".5" -> zero point five."""
+    """1,234.50 -> one thousand two hundred thirty four point five zero; ".5" -> zero point five."""
     whole, _, fraction = text.replace(",", "").partition(".")
     sign = ["minus"] if whole.startswith("-") else []
     whole = whole.lstrip("+-")
-    words = sign + (digits(whole) if len(whole) > 1 and whole[0] == "0" or len(whole) > 15 else cardinal(int(whole or "0")))
+    words = sign + (
+        digits(whole) if (len(whole) > 1 and whole[0] == "0") or len(whole) > 15 else cardinal(int(whole or "0"))
+    )
     return words + (["point", *digits(fraction)] if fraction else [])
 
 
 def plural(word: str) -> str:
-    """ninety -> nineties, twenty ten -> tens."""
+    """Ninety -> nineties, twenty ten -> tens."""
     return word[:-1] + "ies" if word.endswith("y") else word + "es" if word.endswith("x") else word + "s"

@@ -31,7 +31,8 @@ def _library() -> ctypes.CDLL:
             data = espeakng_loader.get_data_path()
         except (ImportError, OSError, RuntimeError) as error:
             raise TextError(
-                f"The pronunciation library espeak-ng cannot be loaded ({error}).", "Install it: pip install espeakng-loader."
+                f"The pronunciation library espeak-ng cannot be loaded ({error}).",
+                "Install it: pip install espeakng-loader.",
             ) from error
         library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
         library.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
@@ -150,7 +151,7 @@ def _share(groups: list[Phones], words: Sequence[str], language: str) -> list[Ph
     for g in range(G, 0, -1):
         _, k, ends = best[g, w]
         starts = [0, *ends[:-1]]
-        shared[:0] = [groups[g - 1][a:b] for a, b in zip(starts, ends)]
+        shared[:0] = [groups[g - 1][a:b] for a, b in zip(starts, ends, strict=True)]
         w -= k
     return shared
 

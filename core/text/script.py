@@ -38,13 +38,12 @@ def write_script(sentence: str, language: str = "en", pronunciations: dict[str, 
 
     def flush(mark: str) -> None:
         phones = _phones_of([word for _, word in clause], language, own)
-        for k, ((owner, _), said) in enumerate(zip(clause, phones)):
+        for (owner, _), said in zip(clause, phones, strict=True):
             if not said:
                 continue
-            if k or len(symbols) > 1:
-                if symbols[-1].letters not in (BOUNDARY, SHORT_PAUSE, LONG_PAUSE, START):
-                    symbols.append(Phone(BOUNDARY))
-                    owners.append(-1)
+            if symbols[-1].letters not in (BOUNDARY, SHORT_PAUSE, LONG_PAUSE, START):
+                symbols.append(Phone(BOUNDARY))
+                owners.append(-1)
             symbols.extend(said)
             owners.extend([owner] * len(said))
         clause.clear()
@@ -70,4 +69,4 @@ def write_script(sentence: str, language: str = "en", pronunciations: dict[str, 
 def _phones_of(words: list[str], language: str, own: dict[str, Phones]) -> list[Phones]:
     """The phones of one clause's words, the user's own pronunciations first."""
     phones = phonemize(words, language)
-    return [own.get(word, said) for word, said in zip(words, phones)]
+    return [own.get(word, said) for word, said in zip(words, phones, strict=True)]

@@ -42,7 +42,11 @@ def _ends_sentence(before: str, after: str) -> bool:
     if low in ("no", "nos"):
         return not following[:1].isdigit()
     if low in ABBREVIATIONS:
-        return low in ("etc", "inc", "ltd", "co", "jr", "sr", "st", "ave", "blvd", "rd") and following[:1].isupper() and not (low == "st")
+        return (
+            low in ("etc", "inc", "ltd", "co", "jr", "sr", "st", "ave", "blvd", "rd")
+            and following[:1].isupper()
+            and low != "st"
+        )
     return True
 
 

@@ -53,7 +53,7 @@ class Alphabet:
     def encode(self, phones: Sequence[Phone]) -> np.ndarray:
         """int16 (n_phones, SLOTS + 1): the numbers of each phone's letters, and its stress last."""
         ids = np.zeros((len(phones), SLOTS + 1), np.int16)
-        for row, phone in zip(ids, phones):
+        for row, phone in zip(ids, phones, strict=True):
             for slot, letter in enumerate(phone.letters[:SLOTS]):
                 row[slot] = self._index.get(letter, 1)
             row[SLOTS] = phone.stress

@@ -1,7 +1,7 @@
-"""What the synthesizer learns from: symbols with their durations and prosody, and mels, cut into pieces of a few seconds.
+"""What the synthesizer learns from: symbols with durations and prosody, and mels, in pieces of a few seconds.
 
-Per symbol: frames it lasts, log F0 at three points, share of voiced frames, mean level. Pauses are symbols of their own,
-with the time the reader really took. Kept under `cache/` in parts: `features_<part>.npz` and `features_<part>.mel.npy`.
+Per symbol: frames it lasts, log F0 at three points, share of voiced frames, mean level. Pauses are symbols of their
+own, with the time the reader took. Kept under `cache/` in chunks: `features_<name>.npz` and `features_<name>.mel.npy`.
 """
 
 from collections.abc import Sequence
@@ -148,13 +148,15 @@ def _piece(samples: np.ndarray, tokens: list[Token]) -> dict[str, np.ndarray] | 
     thirds = np.zeros((len(tokens), 3), np.float32)
     share, level = np.zeros(len(tokens), np.float32), np.zeros(len(tokens), np.float32)
     loudness = mel.mean(axis=1)
-    for k, (end, n) in enumerate(zip(ends, frames)):
+    for k, (end, n) in enumerate(zip(ends, frames, strict=True)):
         a, b = (end - n, end) if n else (min(end, len(mel) - 1), min(end, len(mel) - 1) + 1)
         share[k] = voiced[a:b].mean() if n else 0
         level[k] = loudness[a:b].mean()
         for point in range(3):
             at = a + (b - a) * (2 * point + 1) / 6 - 0.5
-            thirds[k, point] = np.interp(at, (np.floor(at), np.floor(at) + 1), log_f0[np.clip([int(at), int(at) + 1], 0, len(mel) - 1)])
+            thirds[k, point] = np.interp(
+                at, (np.floor(at), np.floor(at) + 1), log_f0[np.clip([int(at), int(at) + 1], 0, len(mel) - 1)]
+            )
     ids = ALPHABET.encode([t.symbol for t in tokens])
     return {"ids": ids, "frames": frames, "f0": thirds, "voiced": share, "level": level, "mel": mel.astype(np.float16)}
 
@@ -168,33 +170,43 @@ def _utterance(samples: np.ndarray, aligned: Aligned, speed: float) -> list[dict
         aligned = Aligned(aligned.letters, aligned.stress, aligned.word, aligned.starts / speed, aligned.ends / speed)
     tokens = tokens_of(aligned, samples)
     a, b = round(tokens[0].end * SAMPLE_RATE), round(tokens[-1].start * SAMPLE_RATE)
-    samples = samples * (SPEECH_LEVEL / (np.sqrt(np.mean(samples[a:b] ** 2)) + 1e-6))
+    spoken = samples[a:b] if b > a else samples
+    samples = samples * (SPEECH_LEVEL / (np.sqrt(np.mean(spoken**2)) + 1e-6))
     samples = samples / max(1.0, np.abs(samples).max() / 0.98)
     pieces = [_piece(samples, piece) for piece in cut(tokens)]
     return [piece for piece in pieces if piece is not None]
 
 
-def make_part(path: Path, cache: SpeechCache, alignments: dict[str, Aligned], indices: Sequence[int], speed: float = 1.0) -> None:
+def make_part(
+    path: Path,
+    cache: SpeechCache,
+    alignments: dict[str, Aligned],
+    indices: Sequence[int],
+    speeds: dict[int, float] | None = None,
+) -> None:
     """Computes and writes one part: `path` (.npz), and the mels beside it.
 
-    speed: played this much faster first, pitch and formants rising with it: another speaker (1: as recorded).
+    speeds: index -> how much faster it is played first, pitch and formants rising with it: another speaker.
     """
     columns: dict[str, list] = {k: [] for k in ("ids", "frames", "f0", "voiced", "level", "mel")}
     about: dict[str, list] = {k: [] for k in ("utt_ids", "speakers", "splits", "kinds", "n_tokens", "n_frames")}
-    suffix = "" if speed == 1 else f"@{speed:g}"
     for i in indices:
-        row = cache.rows[i]
+        row, speed = cache.rows[i], (speeds or {}).get(i, 1.0)
+        suffix = "" if speed == 1 else f"@{speed:.2f}"
         if row.utt_id not in alignments:
             continue
         for piece in _utterance(cache.samples(i), alignments[row.utt_id], speed):
             for key, values in columns.items():
                 values.append(piece[key])
-            kind = KINDS[KIND_OF_SET.get(row.set, "clean")]
+            # Slowed down, the upper octave is empty, as in the lossy set.
+            kind = KINDS["lossy" if speed < 1 else KIND_OF_SET.get(row.set, "clean")]
             values = (row.utt_id + suffix, row.speaker + suffix, row.split, kind, len(piece["ids"]), len(piece["mel"]))
-            for key, value in zip(about, values):
+            for key, value in zip(about, values, strict=True):
                 about[key].append(value)
     np.save(path.with_suffix(".mel.npy"), np.concatenate(columns.pop("mel")))
     beside = path.with_suffix(".part")
     with beside.open("wb") as file:
-        np.savez(file, **{k: np.concatenate(v) for k, v in columns.items()}, **{k: np.array(v) for k, v in about.items()})
+        np.savez(
+            file, **{k: np.concatenate(v) for k, v in columns.items()}, **{k: np.array(v) for k, v in about.items()}
+        )
     beside.replace(path)

@@ -19,7 +19,12 @@ class MelCritic(nn.Module):
         super().__init__()
         a, b, c = channels
         self.layers = nn.ModuleList(
-            [nn.Conv2d(2, a, 3, (1, 2), 1), nn.Conv2d(a, b, 3, 2, 1), nn.Conv2d(b, c, 3, 2, 1), nn.Conv2d(c, c, 3, 1, 1)]
+            [
+                nn.Conv2d(2, a, 3, (1, 2), 1),
+                nn.Conv2d(a, b, 3, 2, 1),
+                nn.Conv2d(b, c, 3, 2, 1),
+                nn.Conv2d(c, c, 3, 1, 1),
+            ]
         )
         self.score = nn.Conv2d(c, 1, 3, 1, 1)
         self.voice_in = nn.Linear(d_voice, b)
@@ -27,7 +32,7 @@ class MelCritic(nn.Module):
         self.register_buffer("height", torch.linspace(-1, 1, n_mels).view(1, 1, 1, n_mels), persistent=False)
 
     def forward(self, mel: Tensor, voice: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-        """mel (B, T, n_mels) normalised, voice (B, d_voice) -> patch scores, inner features, the voice it hears (B, d_voice)."""
+        """Mel (B, T, n_mels) normalised, voice (B, d_voice) -> patch scores, features, the voice heard."""
         x = torch.cat([mel[:, None], self.height.expand(len(mel), 1, mel.shape[1], -1)], 1)
         x = x.contiguous(memory_format=torch.channels_last)
         features = []
@@ -52,7 +57,9 @@ class Judgement:
     losses: dict[str, Tensor]
 
 
-def judge(critic: MelCritic, real: Tensor, made: Tensor, voices: Tensor, autocast, strength: float, voice_strength: float) -> Judgement:
+def judge(
+    critic: MelCritic, real: Tensor, made: Tensor, voices: Tensor, autocast, strength: float, voice_strength: float
+) -> Judgement:
     """One look of the critic at real and made crops, both (B, T, n_mels).
 
     Each part of the gradient is scaled, at the mel, to `strength` (or `voice_strength`) times the norm that an L1 loss
@@ -71,7 +78,9 @@ def judge(critic: MelCritic, real: Tensor, made: Tensor, voices: Tensor, autocas
         scores, made_features, heard = critic(made, voices)
     real_features = [f.detach()[: len(real)] for f in features]
     adversarial = -scores.float().mean()
-    matching = sum((a.float() - b.float()).abs().mean() for a, b in zip(made_features, real_features)) / len(real_features)
+    matching = sum(
+        (a.float() - b.float()).abs().mean() for a, b in zip(made_features, real_features, strict=True)
+    ) / len(real_features)
     voice = 1 - (heard.float() * voices).sum(-1).mean()
     unit = made.numel() ** -0.5
     gradient = torch.zeros_like(made)

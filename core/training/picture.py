@@ -19,14 +19,16 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     height, width, _ = pixels.shape
     lines = b"".join(b"\0" + row.tobytes() for row in pixels)
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines, 6)) + chunk(b"IEND", b""))
+    Path(path).write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines, 6)) + chunk(b"IEND", b"")
+    )
 
 
 def mel_picture(mels: Sequence[np.ndarray], edges: Sequence[np.ndarray], scale: int = 3) -> np.ndarray:
-    """Mels (n_frames, n_mels) one below the other, low bands at the bottom, with vertical lines at the edges (frames)."""
+    """Mels (n_frames, n_mels) one below the other, low bands at the bottom; vertical lines at the edges (frames)."""
     width = max(len(mel) for mel in mels)
     rows = []
-    for mel, lines in zip(mels, edges):
+    for mel, lines in zip(mels, edges, strict=True):
         low, high = np.percentile(mel, (2, 99.5))
         level = np.clip((mel - low) / max(high - low, 1e-6), 0, 1) * (len(_STOPS) - 1)
         k = np.minimum(level.astype(int), len(_STOPS) - 2)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.text.symbols import ALPHABETS, BOUNDARY, LONG_PAUSE, SHORT_PAUSE, Phone
+from core.types import PROJECT_MEL
 
 ALPHABET = ALPHABETS["ipa-1"]
 _FIRST = {mark: int(ALPHABET.encode([Phone(mark)])[0, 0]) for mark in (BOUNDARY, SHORT_PAUSE, LONG_PAUSE)}
@@ -19,7 +20,7 @@ PAUSE_IDS = (_FIRST[BOUNDARY], _FIRST[SHORT_PAUSE], _FIRST[LONG_PAUSE])
 
 @dataclass(frozen=True)
 class Constants:
-    """What normalises the features. mel_mean, mel_std: one per band, log magnitude; F0 in log Hz; level: mean of the log mel."""
+    """What normalises the features: mel_mean, mel_std one per band; F0 in log Hz; level is the mean of the log mel."""
 
     mel_mean: tuple[float, ...]
     mel_std: tuple[float, ...]
@@ -53,7 +54,7 @@ class Batch:
 class Pieces:
     """Pieces of speech with their features, by index; those without a voice embedding wait until it is there.
 
-    parts: names; every features_<part>-NN.npz in `folder` is read. Voices come from every *_embeddings*.npz there (arrays
+    parts: names; every features_<part>-NN.npz in `folder` is read. Voices come from every *_embeddings*.npz (arrays
     utt_ids, vectors; all of one space): an utterance may have several, and each use picks one at random.
     """
 
@@ -79,7 +80,10 @@ class Pieces:
                 self._read_chunk(path)
         if not fresh or self.constants is None:
             return False
-        self.mean, self.std = np.array(self.constants.mel_mean, np.float32), np.array(self.constants.mel_std, np.float32)
+        self.mean, self.std = (
+            np.array(self.constants.mel_mean, np.float32),
+            np.array(self.constants.mel_std, np.float32),
+        )
         self.rows += [row for row in self._waiting if row["utt_id"] in self.voices]
         self._waiting = [row for row in self._waiting if row["utt_id"] not in self.voices]
         known: dict[str, dict[str, None]] = {}
@@ -88,6 +92,11 @@ class Pieces:
                 known.setdefault(row["speaker"], {})[row["utt_id"]] = None
         self.by_speaker = {speaker: list(utt_ids) for speaker, utt_ids in known.items()}
         return True
+
+    def describe(self) -> str:
+        """How much there is to learn from, for the log."""
+        hours = sum(row["length"] for row in self.rows) / (3600 * PROJECT_MEL.frame_rate)
+        return f"{len(self.rows)} pieces, {hours:.2f} h, {len(self.by_speaker)} speakers"
 
     def _read_chunk(self, path: Path) -> None:
         with np.load(path) as stored:
@@ -101,11 +110,19 @@ class Pieces:
             s = slice(token, token + n)
             self._waiting.append(
                 {
-                    "utt_id": str(utt_id), "speaker": str(arrays["speakers"][k]), "split": str(arrays["splits"][k]),
-                    "kind": int(arrays["kinds"][k]), "length": t, "ids": arrays["ids"][s], "frames": arrays["frames"][s],
-                    "f0": arrays["f0"][s], "voiced": arrays["voiced"][s], "level": arrays["level"][s], "mel": mel[frame : frame + t],
+                    "utt_id": str(utt_id),
+                    "speaker": str(arrays["speakers"][k]),
+                    "split": str(arrays["splits"][k]),
+                    "kind": int(arrays["kinds"][k]),
+                    "length": t,
+                    "ids": arrays["ids"][s],
+                    "frames": arrays["frames"][s],
+                    "f0": arrays["f0"][s],
+                    "voiced": arrays["voiced"][s],
+                    "level": arrays["level"][s],
+                    "mel": mel[frame : frame + t],
                 }
-            )  # fmt: skip
+            )
             token, frame = token + n, frame + t
 
     @staticmethod
@@ -115,12 +132,19 @@ class Pieces:
         f0, level = arrays["f0"][voiced], arrays["level"]
         mean, std = some.mean(axis=0), some.std(axis=0)
         return Constants(
-            tuple(map(float, mean)), tuple(map(float, std)), float(f0.mean()), float(f0.std()), float(level.mean()), float(level.std())
+            tuple(map(float, mean)),
+            tuple(map(float, std)),
+            float(f0.mean()),
+            float(f0.std()),
+            float(level.mean()),
+            float(level.std()),
         )
 
     def indices(self, split: str, kinds: tuple[int, ...] | None = None) -> list[int]:
         """Pieces of a split, of some kinds of recording."""
-        return [i for i, row in enumerate(self.rows) if row["split"] == split and (kinds is None or row["kind"] in kinds)]
+        return [
+            i for i, row in enumerate(self.rows) if row["split"] == split and (kinds is None or row["kind"] in kinds)
+        ]
 
     def batch(self, indices: list[int], rng: random.Random, own: float = 0.5, multiple: int = 2) -> Batch:
         """own: how often the voice is that of the utterance itself, rather than of another one of the speaker."""
@@ -141,10 +165,15 @@ class Pieces:
             prosody[b, :m, 4] = (row["level"] - c.level_mean) / c.level_std
         voices = [self._voice(row, rng, own) for row in rows]
         return Batch(
-            torch.from_numpy(ids), torch.tensor([len(row["ids"]) for row in rows]), torch.from_numpy(frames),
-            torch.tensor([row["length"] for row in rows]), torch.from_numpy(mel), torch.from_numpy(prosody),
-            torch.from_numpy(np.stack(voices)), torch.tensor([row["kind"] for row in rows]),
-        )  # fmt: skip
+            torch.from_numpy(ids),
+            torch.tensor([len(row["ids"]) for row in rows]),
+            torch.from_numpy(frames),
+            torch.tensor([row["length"] for row in rows]),
+            torch.from_numpy(mel),
+            torch.from_numpy(prosody),
+            torch.from_numpy(np.stack(voices)),
+            torch.tensor([row["kind"] for row in rows]),
+        )
 
     def _voice(self, row: dict, rng: random.Random, own: float) -> np.ndarray:
         others = self.by_speaker.get(row["speaker"], ())
@@ -152,19 +181,27 @@ class Pieces:
         choices = self.voices[utt_id]
         return choices[rng.randrange(len(choices))]
 
-    def endless(self, rng: random.Random, frames: int, speaker_minutes: float, weights: dict[int, float]) -> Iterator[list[int]]:
+    def endless(
+        self, rng: random.Random, frames: int, speaker_minutes: float, weights: dict[int, float]
+    ) -> Iterator[list[int]]:
         """Batches of pieces of like length, about `frames` padded frames each, without end.
 
-        speaker_minutes: no speaker is heard more than that in one round, so that none colours the rest. weights: kind ->
-        the share of its pieces that is heard in one round.
+        speaker_minutes: no speaker is heard more than that in one round, so that none colours the rest. weights:
+        kind -> the share of its pieces that is heard in one round.
         """
         train = self.indices("train")
         seconds: dict[str, float] = {}
         for i in train:
-            seconds[self.rows[i]["speaker"]] = seconds.get(self.rows[i]["speaker"], 0) + self.rows[i]["length"] / 80
+            seconds[self.rows[i]["speaker"]] = (
+                seconds.get(self.rows[i]["speaker"], 0) + self.rows[i]["length"] / PROJECT_MEL.frame_rate
+            )
         share = {speaker: min(1.0, speaker_minutes * 60 / s) for speaker, s in seconds.items()}
         while True:
-            chosen = [i for i in train if rng.random() < share[self.rows[i]["speaker"]] * weights.get(self.rows[i]["kind"], 1.0)]
+            chosen = [
+                i
+                for i in train
+                if rng.random() < share[self.rows[i]["speaker"]] * weights.get(self.rows[i]["kind"], 1.0)
+            ]
             chosen.sort(key=lambda i: self.rows[i]["length"] * rng.uniform(0.9, 1.1))
             batches, current, longest = [], [], 0
             for i in chosen:
@@ -186,6 +223,6 @@ def load_voices(paths: list[Path]) -> dict[str, np.ndarray]:
     for path in paths:
         if Path(path).exists():
             with np.load(path) as stored:
-                for utt_id, vector in zip(stored["utt_ids"], stored["vectors"].astype(np.float32)):
+                for utt_id, vector in zip(stored["utt_ids"], stored["vectors"].astype(np.float32), strict=True):
                     voices.setdefault(str(utt_id), []).append(vector / max(float(np.linalg.norm(vector)), 1e-6))
     return {utt_id: np.stack(vectors) for utt_id, vectors in voices.items()}

@@ -1,4 +1,4 @@
-"""From the recorded speech to everything the synthesizer's trainer reads: alignments, features, voices, all under `cache/`."""
+"""From the recorded speech to what the synthesizer's trainer reads: alignments, features, voices, under `cache/`."""
 
 import argparse
 import multiprocessing
@@ -14,15 +14,21 @@ from core.training.data import CACHE, SpeechCache
 from core.training.features import make_part
 
 SETS = {
-    "clean": ("librispeech_test-clean", "librispeech_tc100_a", "librispeech_tc100_b", "vctk_part", "ljspeech_part", "kathleen"),
+    "clean": (
+        "librispeech_test-clean",
+        "librispeech_tc100_a",
+        "librispeech_tc100_b",
+        "vctk_part",
+        "ljspeech_part",
+        "kathleen",
+    ),
     "lossy": ("librispeech_dev-clean_mp3",),
     "accented": ("speechocean762", "common_voice_en_100"),
 }
 """Part -> sets with English text. The ten unseen speakers are left out of every part."""
-FASTER = 1.12
-"""Pseudo-speakers: the clean part played faster, so that pitch and formants rise together."""
 LONGEST = 40.0  # seconds
-PARTS = ("clean", "lossy", "accented")
+PARTS = ("clean", "lossy", "accented", "shifted")
+"""Shifted: pseudo-speakers, clean utterances at another speed."""
 CHUNK = 300  # utterances
 
 
@@ -38,9 +44,38 @@ def utterances(cache: SpeechCache, part: str) -> list[int]:
     return found
 
 
-def chunks(cache: SpeechCache, part: str) -> dict[str, list[int]]:
+def pseudo_speakers(cache: SpeechCache, folder: Path) -> dict[int, float]:
+    """Index -> speed of the clean utterances that `core.training.teacher` has embedded at another speed.
+
+    Their voices go to shifted_embeddings.npz under "<utt_id>@<speed>". Empty where the teacher has not run.
+    """
+    clean = set(utterances(cache, "clean"))
+    speeds, vectors = {}, {}
+    for path in sorted((folder / "encoder").glob("windows-*.npz")):
+        with np.load(path) as stored:
+            shifted = stored["speeds"] != 1.0
+            owners, views, rates = (
+                stored["owners"][shifted],
+                stored["vectors"][shifted].astype(np.float32),
+                stored["speeds"][shifted],
+            )
+        for owner in np.unique(owners):
+            if int(owner) in clean:
+                mine = owners == owner
+                speeds[int(owner)] = float(rates[mine][0])
+                vectors[f"{cache.rows[owner].utt_id}@{speeds[int(owner)]:.2f}"] = views[mine].mean(axis=0)
+    if vectors and not (folder / "shifted_embeddings.npz").exists():
+        np.savez(
+            folder / "shifted_embeddings.npz",
+            utt_ids=np.array(list(vectors)),
+            vectors=np.array(list(vectors.values()), np.float16),
+        )
+    return speeds
+
+
+def chunks(cache: SpeechCache, part: str, folder: Path) -> dict[str, list[int]]:
     """A part in chunks that can be learnt from by themselves: name -> indices, speakers mixed."""
-    indices = utterances(cache, part.removesuffix("-faster"))
+    indices = sorted(pseudo_speakers(cache, folder)) if part == "shifted" else utterances(cache, part)
     random.Random(0).shuffle(indices)
     return {f"{part}-{k // CHUNK:02d}": indices[k : k + CHUNK] for k in range(0, len(indices), CHUNK)}
 
@@ -49,26 +84,34 @@ def _make(job: tuple[str, list[int]]) -> str:
     """Aligns (or finds the alignment of) one chunk, and writes its features."""
     name, indices = job
     cache, folder = _shared["cache"], _shared["folder"]
-    path = folder / f"alignments_{name.replace('-faster', '')}.npz"
-    alignments = load_alignments(path)
-    if not alignments:
-        alignments = align_utterances(cache, indices)
-        save_alignments(path, alignments)
-    make_part(folder / f"features_{name}.npz", cache, alignments, indices, FASTER if "-faster" in name else 1.0)
+    if name.startswith("shifted"):
+        alignments: dict = {}
+        for path in sorted(folder.glob("alignments_clean-*.npz")):
+            alignments.update(load_alignments(path))
+        speeds = pseudo_speakers(cache, folder)
+    else:
+        path, speeds = folder / f"alignments_{name}.npz", None
+        alignments = load_alignments(path)
+        if not alignments:
+            alignments = align_utterances(cache, indices)
+            save_alignments(path, alignments)
+    make_part(folder / f"features_{name}.npz", cache, alignments, indices, speeds)
     return name
 
 
 _shared: dict = {}
 
 
-def prepare(folder: Path = CACHE, parts: Sequence[str] = PARTS, processes: int = 2, share: tuple[int, int] = (0, 1)) -> None:
-    """Makes what is missing: about 10 minutes of two idle cores for all 13 hours with text.
+def prepare(
+    folder: Path = CACHE, parts: Sequence[str] = PARTS, processes: int = 2, share: tuple[int, int] = (0, 1)
+) -> None:
+    """Makes what is missing: about 10 minutes of two idle cores for all 15 hours (2.5 of them pseudo-speakers).
 
     share (k, n): only every n-th chunk from the k-th on, to split the work among machines or processes.
     """
     folder = Path(folder)
     cache = SpeechCache()
-    jobs = [job for part in parts for job in chunks(cache, part).items()][share[0] :: share[1]]
+    jobs = [job for part in parts for job in chunks(cache, part, folder).items()][share[0] :: share[1]]
     jobs = [job for job in jobs if not (folder / f"features_{job[0]}.npz").exists()]
     _shared.update(cache=cache, folder=folder)
     if processes == 1:

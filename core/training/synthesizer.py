@@ -29,19 +29,20 @@ RUNS = REPOSITORY / "runs" / "synthesizer"
 RATE, CRITIC_RATE = 1.2e-3, 4e-4
 WARM_UP = 150  # steps
 DECAY_FROM, CRITIC_FROM = 0.45, 0.62  # shares of the time
+AVERAGE_EVERY = 4  # steps
 CROP = 96  # frames that the critic looks at
 KIND_WEIGHTS = {0: 1.0, 1: 0.7, 2: 0.4, 3: 1.0}
 LATE_KIND_WEIGHTS = {0: 1.0, 1: 0.25, 2: 0.0, 3: 0.0}
 SPEAKER_MINUTES = 18.0
 TRAINED_ON = (
-    "LibriSpeech test-clean, dev-clean and parts of train-clean-100 (CC BY 4.0), VCTK p239 (CC BY 4.0), Kathleen (CC0), LJ Speech "
-    "(public domain), speechocean762 (CC BY 4.0), Common Voice 6.1 (CC0): English, without the ten unseen speakers. "
-    "LibriSpeech's test set is training data here."
+    "LibriSpeech test-clean, dev-clean, parts of train-clean-100 (CC BY 4.0), VCTK p239 (CC BY 4.0), Kathleen (CC0), "
+    "LJ Speech (public domain), speechocean762 (CC BY 4.0), Common Voice 6.1 (CC0): English, without the ten "
+    "unseen speakers. LibriSpeech's test set is training data here."
 )
 
 
 def voice_losses(model: Tempo, batch: Batch, autocast) -> tuple[dict[str, Tensor], Tensor, dict[str, float]]:
-    """Losses by name, the mel made (B, T, n_mels), and statistics for the card. The mel is made with the real prosody."""
+    """Losses by name, the mel made (B, T, n_mels), statistics for the card. The mel is made with real prosody."""
     mask = length_mask(batch.symbols, batch.ids.shape[1])
     with autocast():
         condition = model.condition(batch.voices, batch.kinds)
@@ -62,7 +63,10 @@ def voice_losses(model: Tempo, batch: Batch, autocast) -> tuple[dict[str, Tensor
         "delta": (step.abs() * heard[:, 1:]).sum() / amount,
         "duration": (error**2 * lasting).sum() / lasting.sum(),
         "f0": ((f0_error**2).mean(-1) * voiced).sum() / voiced.sum().clamp(min=1),
-        "voicing": (F.binary_cross_entropy_with_logits(guess[..., 4], batch.prosody[..., 3], reduction="none") * lasting).sum() / lasting.sum(),
+        "voicing": (
+            F.binary_cross_entropy_with_logits(guess[..., 4], batch.prosody[..., 3], reduction="none") * lasting
+        ).sum()
+        / lasting.sum(),
         "level": ((guess[..., 5] - batch.prosody[..., 4]) ** 2 * lasting).sum() / lasting.sum(),
         "pause": F.cross_entropy(pause_logits[boundary], kind[boundary]) if boundary.any() else pause_logits.sum() * 0,
     }
@@ -72,7 +76,9 @@ def voice_losses(model: Tempo, batch: Batch, autocast) -> tuple[dict[str, Tensor
         told, real = guess[..., 0].exp(), batch.frames.float()
         statistics = {
             "phone_scale": float((real * phones).sum() / (told * phones).sum()),
-            "pause_scale": float((real * pausing).sum() / (told * pausing).sum().clamp(min=1)) if pausing.any() else 1.0,
+            "pause_scale": float((real * pausing).sum() / (told * pausing).sum().clamp(min=1))
+            if pausing.any()
+            else 1.0,
             "duration_spread": float(((error**2 * phones).sum() / phones.sum()).sqrt()),
             "f0_spread": float(losses["f0"].sqrt()),
         }
@@ -100,13 +106,19 @@ def pause_targets(ids: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
 class Trainer:
     """Everything that a running training holds. `step` makes one step; `state` and `restore` are the resume file."""
 
-    def __init__(self, config: TempoConfig, constants: Constants, device: torch.device, seconds: float, rate: float = RATE):
+    def __init__(
+        self, config: TempoConfig, constants: Constants, device: torch.device, seconds: float, rate: float = RATE
+    ):
         self.config, self.constants, self.device, self.total, self.rate = config, constants, device, seconds, rate
         self.model = Tempo(config).to(device)
         self.average = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self.critic = MelCritic(config.n_mels, config.d_voice).to(device, memory_format=torch.channels_last)
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-        self.critic_optimiser = torch.optim.AdamW(self.critic.parameters(), lr=CRITIC_RATE, betas=(0.5, 0.9), weight_decay=0.0, fused=True)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
+        self.critic_optimiser = torch.optim.AdamW(
+            self.critic.parameters(), lr=CRITIC_RATE, betas=(0.5, 0.9), weight_decay=0.0, fused=True
+        )
         self.steps = self.critic_steps = 0
         self.seconds = 0.0
         self.statistics = {"phone_scale": 1.0, "pause_scale": 1.0, "duration_spread": 0.4, "f0_spread": 0.6}
@@ -137,10 +149,11 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimiser.step()
         self.steps += 1
-        keep = min(0.999, (self.steps + 1) / (self.steps + 20))
-        with torch.no_grad():
-            for name, tensor in self.model.state_dict().items():
-                self.average[name].lerp_(tensor, 1 - keep)
+        keep = min(0.995, (self.steps + 1) / (self.steps + 20))
+        if self.steps % AVERAGE_EVERY == 0:
+            with torch.no_grad():
+                for name, tensor in self.model.state_dict().items():
+                    self.average[name].lerp_(tensor, 1 - keep**AVERAGE_EVERY)
         for name, value in statistics.items():
             self.statistics[name] += (value - self.statistics[name]) * (1 - min(keep, 0.99))
         return {**{name: float(loss.detach()) for name, loss in losses.items()}, "norm": float(norm), "rate": rate}
@@ -152,7 +165,7 @@ class Trainer:
         starts = [self.rng.randrange(int(batch.length[b]) - CROP + 1) for b in long_enough]
 
         def crops(mel: Tensor) -> Tensor:
-            return torch.stack([mel[b, s : s + CROP] for b, s in zip(long_enough, starts)])
+            return torch.stack([mel[b, s : s + CROP] for b, s in zip(long_enough, starts, strict=True)])
 
         fake = crops(made)
         ramp = min(1.0, (self.critic_steps + 1) / 150)
@@ -168,21 +181,33 @@ class Trainer:
     def state(self) -> dict:
         """Tensors and plain values. Moments and averages in 16 bits: a resume needs no more, and the file halves."""
         moments = {
-            k: {n: v.to(torch.bfloat16) if n != "step" else v for n, v in s.items()} for k, s in self.optimiser.state_dict()["state"].items()
+            k: {n: v.to(torch.bfloat16) if n != "step" else v for n, v in s.items()}
+            for k, s in self.optimiser.state_dict()["state"].items()
         }
         return {
-            "config": asdict(self.config), "constants": asdict(self.constants), "steps": self.steps, "critic_steps": self.critic_steps,
-            "seconds": self.seconds, "statistics": dict(self.statistics), "model": self.model.state_dict(), "critic": self.critic.state_dict(),
+            "config": asdict(self.config),
+            "constants": asdict(self.constants),
+            "steps": self.steps,
+            "critic_steps": self.critic_steps,
+            "seconds": self.seconds,
+            "statistics": dict(self.statistics),
+            "model": self.model.state_dict(),
+            "critic": self.critic.state_dict(),
             "average": {name: t.to(torch.bfloat16) if t.is_floating_point() else t for name, t in self.average.items()},
-            "moments": moments, "critic_optimiser": self.critic_optimiser.state_dict(),
-        }  # fmt: skip
+            "moments": moments,
+            "critic_optimiser": self.critic_optimiser.state_dict(),
+        }
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
         self.critic.load_state_dict(state["critic"])
-        self.average = {name: t.to(self.device).to(self.model.state_dict()[name].dtype) for name, t in state["average"].items()}
+        self.average = {
+            name: t.to(self.device).to(self.model.state_dict()[name].dtype) for name, t in state["average"].items()
+        }
         whole = self.optimiser.state_dict()
-        whole["state"] = {k: {n: v.float() if n != "step" else v for n, v in s.items()} for k, s in state["moments"].items()}
+        whole["state"] = {
+            k: {n: v.float() if n != "step" else v for n, v in s.items()} for k, s in state["moments"].items()
+        }
         self.optimiser.load_state_dict(whole)
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         self.steps, self.critic_steps, self.seconds = state["steps"], state["critic_steps"], state["seconds"]
@@ -194,15 +219,26 @@ class Trainer:
         from core.types import PROJECT_MEL
 
         return Card(
-            "synthesizer", "tempo", name, config=asdict(self.config), mel_format=PROJECT_MEL, space="ge2e-256", symbols=ALPHABET.name,
-            languages=("en",), trained_on=TRAINED_ON, steps=self.steps, licence="CC BY 4.0",
+            "synthesizer",
+            "tempo",
+            name,
+            config=asdict(self.config),
+            mel_format=PROJECT_MEL,
+            space="ge2e-256",
+            symbols=ALPHABET.name,
+            languages=("en",),
+            trained_on=TRAINED_ON,
+            steps=self.steps,
+            licence="CC BY 4.0",
             metrics={"validation": {k: round(v, 4) for k, v in losses.items()}, **(metrics or {})},
             extra={
-                "rank": 1, "constants": asdict(self.constants), "speech_level": SPEECH_LEVEL,
+                "rank": 1,
+                "constants": asdict(self.constants),
+                "speech_level": SPEECH_LEVEL,
                 "statistics": {k: round(v, 4) for k, v in self.statistics.items()},
-                "recipe": f"{self.seconds / 60:.0f} minutes on {self.device.type}, bfloat16, critic steps {self.critic_steps}",
+                "recipe": f"{self.seconds / 60:.0f} minutes on {self.device.type}, critic {self.critic_steps} steps",
             },
-        )  # fmt: skip
+        )
 
 
 @torch.no_grad()
@@ -221,7 +257,7 @@ def validate(trainer: Trainer, pieces: Pieces, indices: list[int]) -> dict[str, 
 
 @torch.no_grad()
 def draw(trainer: Trainer, pieces: Pieces, index: int, path: Path) -> None:
-    """A PNG of one held-back piece: real, made with the real durations and pitch, made freely. Lines: edges of symbols."""
+    """A PNG of one held-back piece: real, made with the real durations and pitch, made freely; lines: edges."""
     model = Tempo(trainer.config).to(trainer.device).eval()
     model.load_state_dict(trainer.average)
     batch = pieces.batch([index], random.Random(1), own=0.0).to(trainer.device)
@@ -257,11 +293,19 @@ def synthetic_pieces() -> Pieces:
         ids[5, 0], frames[5], ids[9, 0] = PAUSE_IDS[0], 0, PAUSE_IDS[1]
         pieces.rows.append(
             {
-                "utt_id": f"u{k}", "speaker": "s", "split": "train" if k < 6 else "val_seen", "kind": 0, "length": int(frames.sum()), "ids": ids,
-                "frames": frames, "f0": generator.normal(5, 0.3, (20, 3)).astype(np.float32), "voiced": generator.random(20).astype(np.float32),
-                "level": generator.normal(-5, 1, 20).astype(np.float32), "mel": generator.normal(-5, 2, (int(frames.sum()), 80)).astype(np.float16),
+                "utt_id": f"u{k}",
+                "speaker": "s",
+                "split": "train" if k < 6 else "val_seen",
+                "kind": 0,
+                "length": int(frames.sum()),
+                "ids": ids,
+                "frames": frames,
+                "f0": generator.normal(5, 0.3, (20, 3)).astype(np.float32),
+                "voiced": generator.random(20).astype(np.float32),
+                "level": generator.normal(-5, 1, 20).astype(np.float32),
+                "mel": generator.normal(-5, 2, (int(frames.sum()), 80)).astype(np.float16),
             }
-        )  # fmt: skip
+        )
     pieces.by_speaker = {"s": [f"u{k}" for k in range(6)]}
     return pieces
 
@@ -274,9 +318,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
     parser.add_argument("--resume", action="store_true", help="go on from runs/synthesizer/<name>.pt")
     parser.add_argument("--name", default="tempo")
-    parser.add_argument("--frames", type=int, default=2560, help="frames in a batch")
-    parser.add_argument("--parts", nargs="+", default=["clean", "lossy", "accented"], help="prepared parts to learn from")
-    parser.add_argument("--no-prepare", action="store_true", help="learn from what is prepared, and from more as it appears")
+    parser.add_argument("--frames", type=int, default=1600, help="frames in a batch")
+    parser.add_argument(
+        "--parts", nargs="+", default=["clean", "lossy", "accented", "shifted"], help="prepared parts to learn from"
+    )
+    parser.add_argument(
+        "--no-prepare", action="store_true", help="learn from what is prepared, and from more as it appears"
+    )
     parser.add_argument("--publish-minutes", type=float, default=8, help="how often weights are published")
     parser.add_argument("--picture-steps", type=int, default=500, help="how often a picture is drawn")
     parser.add_argument("--output", type=Path, default=PRETRAINED, help="folder to publish to")
@@ -289,11 +337,23 @@ def main(argv: list[str] | None = None) -> int:
     torch.manual_seed(0)
     resume_path = args.runs / f"{args.name}.pt"
     state = load_resume(resume_path) if args.resume else None
-    constants = Constants(**{k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in state["constants"].items()}) if state else None
+    constants = (
+        Constants(**{k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in state["constants"].items()})
+        if state
+        else None
+    )
     small = {}
     if args.smoke:
         pieces = synthetic_pieces()
-        small = {"d_text": 16, "d_prosody": 16, "d_pause": 16, "d_frame": 24, "d_condition": 8, "text_blocks": 1, "frame_blocks": 1}
+        small = {
+            "d_text": 16,
+            "d_prosody": 16,
+            "d_pause": 16,
+            "d_frame": 24,
+            "d_condition": 8,
+            "text_blocks": 1,
+            "frame_blocks": 1,
+        }
         args.frames, args.publish_minutes, args.picture_steps = 400, 0, 2
     else:
         if not args.no_prepare:
@@ -304,13 +364,17 @@ def main(argv: list[str] | None = None) -> int:
                 embed_all(CACHE / "student_embeddings.npz", args.parts)
         pieces = Pieces(CACHE, args.parts, constants)
     constants = pieces.constants
-    config = TempoConfig(**state["config"]) if state else TempoConfig(ALPHABET.size, f0_mean=constants.f0_mean, f0_std=constants.f0_std, **small)
+    config = (
+        TempoConfig(**state["config"])
+        if state
+        else TempoConfig(ALPHABET.size, f0_mean=constants.f0_mean, f0_std=constants.f0_std, **small)
+    )
     trainer = Trainer(config, constants, device, args.minutes * 60)
     if state:
         trainer.restore(state)
     held_back = pieces.indices("val_seen", (0,))[::2][:64]
     size = sum(p.numel() for p in trainer.model.parameters())
-    print(f"{len(pieces.rows)} pieces, {sum(r['length'] for r in pieces.rows) / 288000:.2f} h, {len(pieces.by_speaker)} speakers, {size} weights, {device}")
+    print(f"{pieces.describe()}, {size} weights, {device}")
     _loop(trainer, pieces, held_back, args, resume_path)
     return 0
 
@@ -330,8 +394,7 @@ def _loop(trainer: Trainer, pieces: Pieces, held_back: list[int], args: argparse
         if args.no_prepare and time.monotonic() - looked > 60:
             looked = time.monotonic()
             if pieces.refresh():
-                hours = sum(row["length"] for row in pieces.rows) / 288000
-                print(f"now {len(pieces.rows)} pieces, {hours:.2f} h, {len(pieces.by_speaker)} speakers", flush=True)
+                print(f"now {pieces.describe()}", flush=True)
                 batches = pieces.endless(rng, args.frames, SPEAKER_MINUTES, weights)
         begun = time.monotonic()
         losses = trainer.step(pieces.batch(next(batches), rng, multiple=trainer.config.reduction))
@@ -341,17 +404,28 @@ def _loop(trainer: Trainer, pieces: Pieces, held_back: list[int], args: argparse
             sums[name] = sums.get(name, 0.0) + value
         if trainer.steps % 25 == 0:
             now = time.monotonic()
-            text = " ".join(f"{name} {value / since:.3f}" if name != "rate" else f"rate {value / since:.1e}" for name, value in sums.items())
-            print(f"step {trainer.steps} min {trainer.seconds / 60:.1f} {text} s/step {(now - last) / since:.2f}", flush=True)
+            text = " ".join(
+                f"{name} {value / since:.3f}" if name != "rate" else f"rate {value / since:.1e}"
+                for name, value in sums.items()
+            )
+            print(
+                f"step {trainer.steps} min {trainer.seconds / 60:.1f} {text} s/step {(now - last) / since:.2f}",
+                flush=True,
+            )
             sums, since, last = {}, 0, now
         if args.smoke:
-            trainer.seconds = trainer.total * trainer.steps / smoke_steps  # one step of each phase
+            trainer.seconds = trainer.total * (0.8 if trainer.steps < smoke_steps else 1)  # one step of each phase
         if trainer.steps % args.picture_steps == 0 and held_back:
             draw(trainer, pieces, held_back[len(held_back) // 2], args.runs / f"{args.name}_{trainer.steps:06d}.png")
         if trainer.seconds - published >= args.publish_minutes * 60 or trainer.share >= 1:
             published = trainer.seconds
             found = validate(trainer, pieces, held_back)
-            print(f"VALID step {trainer.steps} " + " ".join(f"{k} {v:.3f}" for k, v in found.items()) + f" {trainer.statistics}", flush=True)
+            print(
+                f"VALID step {trainer.steps} "
+                + " ".join(f"{k} {v:.3f}" for k, v in found.items())
+                + f" {trainer.statistics}",
+                flush=True,
+            )
             path = publish(trainer.card(args.name, found), trainer.average, args.output)
             save_resume(resume_path, trainer.state())
             print(f"published {path.name}", flush=True)
