@@ -138,17 +138,17 @@ def progress() -> Iterator[Report]:
 def decoders_silent() -> Iterator[None]:
     """While C libraries decode: mp3's writes its own opinions to stderr, past Python."""
     try:
-        error = sys.stderr.fileno()
         sys.stderr.flush()
-        kept, null = os.dup(error), os.open(os.devnull, os.O_WRONLY)
-    except (OSError, ValueError, AttributeError):  # stderr is no file here
+        kept = os.dup(2)
+    except OSError:  # a program without stderr
         yield
         return
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(null, error)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(kept, error)
+        os.dup2(kept, 2)
         os.close(kept)
         os.close(null)
 
