@@ -21,7 +21,8 @@ from torch.nn.functional import pad
 @dataclass(frozen=True)
 class Config:
     """Sizes. pitch_*: the net that reads the pitch, in bins of 1 / bins_per_octave octave from `f0_low` Hz.
-    noise_points: gains of the noise per frame, for attacks shorter than a frame."""
+    noise_points: gains of the noise per frame, for attacks shorter than a frame. corrections: times
+    the finished spectrum is set right where its mel is not the one asked for."""
 
     n_mels: int = 80
     n_fft: int = 800
@@ -32,6 +33,7 @@ class Config:
     blocks: int = 8
     kernel: int = 7
     noise_points: int = 8
+    corrections: int = 0
     pitch_channels: int = 128
     pitch_blocks: int = 4
     pitch_bins: int = 256
@@ -44,7 +46,7 @@ class Config:
         overlap of the inverse STFT."""
         half = self.kernel // 2
         overlap = self.n_fft // self.hop_length // 2
-        return half * (1 + max(self.blocks, self.pitch_blocks)) + 2 * overlap + 2
+        return half * (1 + max(self.blocks, self.pitch_blocks)) + 2 * overlap * (1 + self.corrections) + 2
 
 
 class Block(nn.Module):
@@ -126,6 +128,7 @@ class Vocos(nn.Module):
             config.n_mels, config.channels, config.expansion, config.blocks, config.kernel, 3 * frequencies + config.noise_points
         )
         spread = torch.zeros(frequencies, config.n_mels)
+        self.register_buffer("filters", torch.zeros(config.n_mels, frequencies) if filters is None else filters.clone())
         if filters is not None:
             spread = filters.t() / filters.t().sum(1, keepdim=True).clamp_min(1e-9)
             spread[0], spread[-1] = spread[1], spread[-2]  # no band reaches 0 Hz and the highest frequency
@@ -173,8 +176,9 @@ class Vocos(nn.Module):
         c = self.config
         return torch.fft.rfft(samples.unfold(1, c.n_fft, c.hop_length) * self.window, dim=-1)
 
-    def sound(self, spectrum: Tensor) -> Tensor:
-        """Inverse STFT of complex (B, T, F), frames centred on multiples of hop_length: (B, (T - 1) * hop_length)."""
+    def sound(self, spectrum: Tensor, edges: bool = False) -> Tensor:
+        """Inverse STFT of complex (B, T, F), frames centred on multiples of hop_length: (B, (T - 1) * hop_length), or
+        with edges (B, (T + 3) * hop_length), two hops more at both ends."""
         c = self.config
         frames = torch.fft.irfft(spectrum, n=c.n_fft, dim=-1) * self.window
         B, T, _ = frames.shape
@@ -186,6 +190,8 @@ class Vocos(nn.Module):
         for p in range(parts):  # frame i covers the hops i .. i + parts - 1 of the padded sound
             total = total + pad(frames[:, :, p], (0, 0, p, parts - 1 - p))
             weight[p : p + T] += square[p]
+        if edges:
+            return (total / weight.clamp_min(0.1)).flatten(1)
         half = parts // 2
         return (total[:, half : half + T - 1] / weight[half : half + T - 1]).flatten(1)
 
@@ -211,4 +217,17 @@ class Vocos(nn.Module):
             E = self.spectrum(self.pulses(f0, start))
         harmonic = torch.polar(torch.exp((base + gain).clamp(-14, 8)), phase)
         made = E * harmonic + N * torch.exp((base + noise_gain).clamp(-14, 8))
-        return self.sound(torch.cat([torch.zeros_like(made[..., :1]), made[..., 1:]], -1))  # no constant offset
+        made = torch.cat([torch.zeros_like(made[..., :1]), made[..., 1:]], -1)  # no constant offset
+        for _ in range(c.corrections):
+            made = self.corrected(made, mel)
+        return self.sound(made)
+
+    def corrected(self, spectrum: Tensor, mel: Tensor) -> Tensor:
+        """The spectrum (B, T, F) of the sound that `spectrum` makes, each mel band scaled to what `mel` asks for: noise
+        that came out too strong or too weak at some place and time is set right."""
+        spectrum = self.spectrum(self.sound(spectrum, edges=True))
+        # the square root's gradient must stay finite at silence
+        size = (torch.view_as_real(spectrum).square().sum(-1) + 1e-14).sqrt()
+        found = torch.log((size @ self.filters.t()).clamp_min(1e-5))
+        change = (mel.transpose(1, 2) - found).clamp(-2, 2) @ self.spread.t()
+        return spectrum * torch.exp(change)
