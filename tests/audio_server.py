@@ -45,7 +45,7 @@ class AudioServer:
             "pulseaudio",
             "-n",
             "--daemonize=no",
-            "--exit-idle-time=-1",
+            "--exit-idle-time=60",
             "--use-pid-file=no",
             "--disable-shm=yes",
         ]
