@@ -161,7 +161,7 @@ class Projector:
         size = width(points) or 1.0
         graph = fuzzy_graph(vectors, self.n_neighbours, part(report, 0.0, 0.2))
         start = 20 * points / size + np.random.default_rng(self.seed).normal(0, 0.05, points.shape)
-        fitted = arrange(start, graph, 300, seed=self.seed, report=part(report, 0.2, 1.0))
+        fitted = arrange(start, graph, 200, seed=self.seed, report=part(report, 0.2, 1.0))
         unit = size / max(width(fitted), 1e-9)
         return fitted * unit, unit
 
@@ -177,11 +177,11 @@ class Projector:
         start = before / unit
         start[~old] = (start[old][near] * pull[:, :, None]).sum(axis=1) / pull.sum(axis=1)[:, None]
         start[~old] += np.random.default_rng([self.seed, len(old)]).normal(0, 0.1, start[~old].shape)
-        placed = arrange(start, graph, 120, 0.3, self.seed, ~old, part(report, 0.2, 0.4))
-        settled = arrange(placed, graph, 100, 0.2, self.seed, None, part(report, 0.4, 0.8))
+        placed = arrange(start, graph, 80, 0.3, self.seed, ~old, part(report, 0.2, 0.4))
+        settled = arrange(placed, graph, 60, 0.2, self.seed, None, part(report, 0.4, 0.8))
         settled = align(settled[old], before[old] / unit, settled)
         points = _limited(before / unit, settled, old)
-        points = arrange(points, graph, 60, 0.1, self.seed, ~old, part(report, 0.8, 1.0))
+        points = arrange(points, graph, 40, 0.1, self.seed, ~old, part(report, 0.8, 1.0))
         return points * unit, unit
 
 

@@ -54,17 +54,20 @@ class MapBox:
 
 def pushed_apart(places: np.ndarray, gap: float = 8.5, rounds: int = 12) -> np.ndarray:
     """Pixels (n, 2), those closer than `gap` moved apart by a few pixels, so that each can be seen and clicked."""
-    if not 1 < len(places) <= 400:
+    n = len(places)
+    if not 1 < n <= 600:
         return places
+    one, two = np.nonzero(np.triu(np.hypot(*(places[:, None] - places[None]).T) < 2 * gap, 1))
+    turn = (two - one) * 2.39996  # a direction for those at one place
+    aside = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     places = places.copy()
     for _ in range(rounds):
-        across = places[:, None] - places[None]
-        distance = np.hypot(across[..., 0], across[..., 1])
-        close = (distance < gap) & ~np.eye(len(places), dtype=bool)
-        if not close.any():
+        across = places[one] - places[two]
+        distance = np.hypot(*across.T)
+        if not (distance < gap).any():
             break
-        turn = np.subtract.outer(np.arange(len(places)), np.arange(len(places))) * 2.39996  # for those at one place
-        aside = np.stack([np.cos(turn), np.sin(turn)], axis=2) * np.sign(turn)[..., None]
-        direction = np.where((distance > 1e-6)[..., None], across / np.maximum(distance, 1e-6)[..., None], aside)
-        places += 0.4 * (direction * np.where(close, gap - distance, 0)[..., None]).sum(axis=1)
+        direction = np.where((distance > 1e-6)[:, None], across / np.maximum(distance, 1e-6)[:, None], aside)
+        push = 0.4 * direction * np.maximum(gap - distance, 0)[:, None]
+        for c in (0, 1):
+            places[:, c] += np.bincount(one, push[:, c], n) - np.bincount(two, push[:, c], n)
     return places

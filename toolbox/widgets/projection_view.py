@@ -5,6 +5,7 @@ from PyQt5.QtCore import QEasingCurve, QPointF, QRectF, Qt, QVariantAnimation, p
 from PyQt5.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from core.inference.projection import Layout
+from core.types import Utterance
 from toolbox.widgets.map_legend import MapLegend
 from toolbox.widgets.map_view_box import MapBox, pushed_apart
 from toolbox.widgets.plot import Plot
@@ -42,6 +43,7 @@ class ProjectionView(Plot):
         self._from: dict[str, np.ndarray] = {}  # where it comes from
         self._box_from = (np.zeros(2), 0.0)
         self._progress = 1.0
+        self._markers: dict[str, np.ndarray] | None = None  # kept until the next redraw
         self._hover: str | None = None
         self._press: QPointF | None = None
         self._dragged = False
@@ -114,11 +116,13 @@ class ProjectionView(Plot):
         return not self.drawn_ids() and not self.reference_ids()
 
     def redraw(self) -> None:
+        self._markers = None
         self.legend.refresh()
         super().redraw()
 
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)
+        self._markers = None
         self.legend.refresh()
 
     # --- places on the screen -----------------------------------------------------------------------------------
@@ -143,9 +147,12 @@ class ProjectionView(Plot):
 
     def marker_places(self) -> dict[str, np.ndarray]:
         """Pixels of everything drawn: references where they lie, utterances so that none hides another."""
+        if self._markers is not None:
+            return self._markers
         references, ids = self.reference_ids(), self.drawn_ids()
         result = dict(zip(references, self.screen_places(references), strict=True))
         result.update(zip(ids, pushed_apart(self.screen_places(ids)), strict=True))
+        self._markers = result
         return result
 
     def screen_place(self, id: str) -> QPointF:
@@ -179,10 +186,13 @@ class ProjectionView(Plot):
             painter.drawEllipse(QPointF(*places[id]), 2.6, 2.6)
         lit = self.legend.hovered
         order = sorted(range(len(ids)), key=lambda k: ids[k] == self.workspace.selected_id)
+        colours: dict[str, QColor] = {}
         for k in order:
             utterance = self.workspace.utterances[ids[k]]
-            faded = lit is not None and utterance.speaker != lit
-            self._paint_point(painter, QPointF(*places[ids[k]]), utterance, 50 if faded else 255)
+            if utterance.speaker not in colours:
+                colours[utterance.speaker] = QColor(self.workspace.speaker_colour(utterance.speaker))
+                colours[utterance.speaker].setAlpha(255 if lit in (None, utterance.speaker) else 50)
+            self._paint_point(painter, QPointF(*places[ids[k]]), utterance, colours[utterance.speaker])
         painter.restore()
         if not ids:
             painter.setPen(self.colour("muted"))
@@ -200,9 +210,8 @@ class ProjectionView(Plot):
         parts += [f"{references} reference voices"] if references else []
         return ", ".join(parts)
 
-    def _paint_point(self, painter: QPainter, at: QPointF, utterance, alpha: int) -> None:
-        colour = QColor(self.workspace.speaker_colour(utterance.speaker))
-        colour.setAlpha(alpha)
+    def _paint_point(self, painter: QPainter, at: QPointF, utterance: Utterance, colour: QColor) -> None:
+        alpha = colour.alpha()
         if utterance.origin == "generated":
             painter.setPen(QPen(colour, 2.2, Qt.SolidLine, Qt.RoundCap, Qt.RoundJoin))
             painter.setBrush(self.colour("background", alpha))
