@@ -4,7 +4,7 @@ Source: McInnes, Healy and Melville 2018, "UMAP: Uniform Manifold Approximation 
 The fuzzy graph is the paper's. The map minimises the same cross entropy, but with the expected force on every point at
 once and Adam steps, where the paper samples edges one by one: for the few thousand points of a voice map that is
 faster in numpy than the compiled sampler, needs no compiler at run time, can be cancelled at every step, and can hold
-chosen points still. docs/decisions/umap-in-numpy.md has the measurements.
+chosen points still. docs/decisions/0002-umap-in-numpy.md has the measurements.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ A = 1.262
 NEGATIVES = 5  # repulsions per attraction
 WHOLE = 300  # up to so many points every pair repels; beyond, each point meets a random sample per step
 SAMPLE = 32
+GRAVITY = 0.002  # a faint pull to the middle: groups without a common neighbour stay in sight of each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +129,7 @@ def arrange(
     for epoch in range(epochs):
         report(epoch / epochs, "Arranging the map")
         force = _attraction(points, graph) + NEGATIVES / 2 * held[:, None] * _repulsion(points, rng)
+        force -= GRAVITY * held[:, None] * (points - points.mean(axis=0))
         mean = 0.8 * mean + 0.2 * force
         square = 0.95 * square + 0.05 * force**2
         step = mean / (1 - 0.8 ** (epoch + 1)) / (np.sqrt(square / (1 - 0.95 ** (epoch + 1))) + 0.1)

@@ -1,7 +1,7 @@
 """An embedding as a square of colours, and how like another it is."""
 
 import numpy as np
-from PyQt5.QtCore import QPointF, QRectF, Qt
+from PyQt5.QtCore import QPointF, QRectF, QSizeF, Qt
 from PyQt5.QtGui import QPainter, QPen
 
 from core.types import Embedding
@@ -54,20 +54,28 @@ class EmbeddingView(Plot):
         return [e for e in (self.embedding, self.other) if e is not None]
 
     def squares(self) -> list[QRectF]:
-        """Where the heat maps are: one, or two with a gap."""
+        """Where the heat maps are: one, or two beside or above each other, whichever makes them larger."""
         line, n = self.line_height(), len(self._shown())
-        top, bottom = 12 + line, (2 * line + 12 if n == 2 else 8)
-        room_x = (self.width() - 24 - self._bar_width() - (n - 1) * 14) / max(n, 1)
-        side = max(min(room_x, self.height() - top - bottom), 8)
-        cells = as_square(self.embedding.vector).shape[0]
-        ratio = self.devicePixelRatioF()
-        side = max(np.floor(side * ratio / cells), 1) * cells / ratio  # whole pixels per cell: every cell equal
-        left = 12 + max((self.width() - 24 - self._bar_width() - n * side - (n - 1) * 14) / 2, 0)
-        top += max((self.height() - top - bottom - side) / 2, 2)
-        return [QRectF(round(left + k * (side + 14)), round(top), side, side) for k in range(n)]
+        cells, ratio = as_square(self.embedding.vector).shape[0], self.devicePixelRatioF()
+        room = QRectF(10, line + 14, self.width() - 20, self.height() - line - 22)
+        if self._bar_below():
+            room.setHeight(room.height() - line - 18)
+        else:
+            room.setWidth(room.width() - self.text_width("0.00") - 24)
+        if n == 2:
+            room.setHeight(room.height() - line - 18)
+        beside = min((room.width() - (n - 1) * 12) / max(n, 1), room.height())
+        above = min(room.width(), (room.height() - (n - 1) * 8) / max(n, 1))
+        side = max(np.floor(max(beside, above, 8) * ratio / cells), 1) * cells / ratio  # cells of whole pixels
+        step = QPointF(side + 12, 0) if beside >= above else QPointF(0, side + 8)
+        whole = QRectF(QPointF(0, 0), step * (n - 1) + QPointF(side, side))
+        start = room.center() - whole.center()
+        start = QPointF(round(max(start.x(), room.left())), round(max(start.y(), room.top())))
+        return [QRectF(start + step * k, QSizeF(side, side)) for k in range(n)]
 
-    def _bar_width(self) -> float:
-        return self.text_width("−0.00") + 25
+    def _bar_below(self) -> bool:
+        """A narrow view has its colour bar below."""
+        return self.width() < 240
 
     def limits(self) -> tuple[float, float]:
         """The values at the two ends of the colours, for both heat maps. From 0 where nothing is negative."""
@@ -78,7 +86,7 @@ class EmbeddingView(Plot):
     # --- drawing ------------------------------------------------------------------------------------------------
 
     def paint_still(self, painter: QPainter) -> None:
-        squares, (low, high), line = self.squares(), self.limits(), self.line_height()
+        squares, (low, high) = self.squares(), self.limits()
         for box, embedding in zip(squares, self._shown(), strict=True):
             levels = (as_square(embedding.vector) - low) / (high - low)
             painter.setRenderHint(QPainter.SmoothPixmapTransform, False)
@@ -87,20 +95,37 @@ class EmbeddingView(Plot):
             painter.setPen(QPen(self.colour("faint"), 1))
             painter.setBrush(Qt.NoBrush)
             painter.drawRect(box)
-        last = squares[-1]
-        bar = QRectF(last.right() + 10, last.top(), 8, last.height())
-        middle = (low + high) / 2
-        labels = [(0.0, f"{low:.2g}"), (0.5, f"{middle:.2f}"), (1.0, f"{high:.2f}")]
-        self.paint_colour_bar(painter, bar, labels if last.height() > 3.5 * line else labels[::2])
+        self._paint_bar(painter, squares, low, high)
         if self.other is not None:
             self._paint_similarity(painter, squares)
+
+    def _paint_bar(self, painter: QPainter, squares: list[QRectF], low: float, high: float) -> None:
+        first, last, line = squares[0], squares[-1], self.line_height()
+        low_text, high_text = f"{low:.2g}", f"{high:.2f}"
+        if self._bar_below():
+            y = last.bottom() + 8
+            left = first.left() + self.text_width(low_text) + 6
+            bar = QRectF(left, y + line / 2 - 4, last.right() - self.text_width(high_text) - 6 - left, 8)
+            painter.drawImage(bar, self.heat_image(np.linspace(0, 1, 256)[None]))
+            painter.setPen(self.colour("faint"))
+            painter.drawRect(bar)
+            painter.setPen(self.colour("muted"))
+            row = QRectF(first.left(), y, last.right() - first.left(), line)
+            painter.drawText(row, Qt.AlignLeft | Qt.AlignVCenter, low_text)
+            painter.drawText(row, Qt.AlignRight | Qt.AlignVCenter, high_text)
+            return
+        bar = QRectF(last.right() + 10, first.top(), 8, last.bottom() - first.top())
+        labels = [(0.0, low_text), (0.5, f"{(low + high) / 2:.2f}"), (1.0, high_text)]
+        self.paint_colour_bar(painter, bar, labels if bar.height() > 3.5 * line else labels[::2])
 
     def _paint_similarity(self, painter: QPainter, squares: list[QRectF]) -> None:
         """A bar from 0 to 1, filled as far as the two are alike."""
         value, line = self.similarity(), self.line_height()
-        left, right, y = squares[0].left(), squares[-1].right(), squares[0].bottom() + 8
+        y = squares[-1].bottom() + 8 + (line + 8 if self._bar_below() else 0)
+        left, right = squares[0].left(), squares[-1].right()
         painter.setPen(self.colour("muted"))
-        painter.drawText(QRectF(left, y, right - left, line), Qt.AlignLeft | Qt.AlignVCenter, "Similarity")
+        caption = "Similarity" if right - left > self.text_width("Similarity 0.00") else "Alike"
+        painter.drawText(QRectF(left, y, right - left, line), Qt.AlignLeft | Qt.AlignVCenter, caption)
         painter.setPen(self.colour("text"))
         painter.setFont(self.sized_font(bold=True))
         painter.drawText(QRectF(left, y, right - left, line), Qt.AlignRight | Qt.AlignVCenter, f"{value:.2f}")

@@ -11,7 +11,7 @@ class MapBox:
 
     def __init__(self):
         self.centre = np.zeros(2)
-        self.size = 0.0  # map units across the smaller side of the plot; 0: nothing seen yet
+        self.size = np.zeros(2)  # map units that must be in sight, each way; 0: nothing seen yet
         self.zoom = 1.0
         self.pan = QPointF(0, 0)  # pixels
 
@@ -24,19 +24,23 @@ class MapBox:
         self.zoom, self.pan = 1.0, QPointF(0, 0)
 
     def fit(self, points: np.ndarray, afresh: bool = False) -> None:
-        """Makes room for all points (n, 2). Stays as it is while they are inside and fill half of it."""
+        """Makes room for all points (n, 2). Stays as it is while they are inside and fill about half of it."""
         if not len(points):
             return
         low, high = points.min(axis=0), points.max(axis=0)
-        extent = float((high - low).max()) or 1.0
+        extent = high - low
         inside = bool((np.abs(points - self.centre) <= self.size / 2).all())
-        if afresh or self.size == 0 or not inside or extent < 0.45 * self.size:
+        if afresh or self.is_new or not inside or extent.max() < 0.45 * self.size.max():
             self.centre = (low + high) / 2
-            self.size = extent * (1 + 2 * self.MARGIN)
+            self.size = extent + 2 * self.MARGIN * (extent.max() or 1.0)
+
+    @property
+    def is_new(self) -> bool:
+        return not self.size.any()
 
     def scale(self, area: QRectF) -> float:
         """Pixels per map unit."""
-        return min(area.width(), area.height()) / (self.size or 1.0) * self.zoom
+        return min(area.width() / (self.size[0] or 1.0), area.height() / (self.size[1] or 1.0)) * self.zoom
 
     def to_screen(self, points: np.ndarray, area: QRectF) -> np.ndarray:
         """Map places (n, 2) as pixels (n, 2)."""

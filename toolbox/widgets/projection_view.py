@@ -41,7 +41,7 @@ class ProjectionView(Plot):
         self.method = ""
         self._places: dict[str, np.ndarray] = {}  # where each point is going
         self._from: dict[str, np.ndarray] = {}  # where it comes from
-        self._box_from = (np.zeros(2), 0.0)
+        self._box_from = (np.zeros(2), np.zeros(2))
         self._progress = 1.0
         self._markers: dict[str, np.ndarray] | None = None  # kept until the next redraw
         self._hover: str | None = None
@@ -79,8 +79,8 @@ class ProjectionView(Plot):
         self.method = method
         self._glide.stop()
         anything_moves = any(not np.array_equal(self._from[id], self._places[id]) for id in self._places)
-        resized = self._box_from[1] not in (0.0, self.box.size)
-        if self.isVisible() and (anything_moves or resized) and self._box_from[1] > 0:
+        resized = not np.array_equal(self._box_from[1], self.box.size)
+        if self.isVisible() and (anything_moves or resized) and self._box_from[1].any():
             self._progress = 0.0
             self._glide.start()
         else:
@@ -141,8 +141,9 @@ class ProjectionView(Plot):
         box = MapBox()
         box.zoom, box.pan = self.box.zoom, self.box.pan
         (centre, size), t = self._box_from, self._progress
-        box.centre = self.box.centre if t == 1.0 or not size else centre + (self.box.centre - centre) * t
-        box.size = self.box.size if t == 1.0 or not size else size + (self.box.size - size) * t
+        gliding = t < 1.0 and size.any()
+        box.centre = centre + (self.box.centre - centre) * t if gliding else self.box.centre
+        box.size = size + (self.box.size - size) * t if gliding else self.box.size
         return box.to_screen(np.array([self.place(id) for id in ids]), self.area())
 
     def marker_places(self) -> dict[str, np.ndarray]:
