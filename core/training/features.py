@@ -48,7 +48,7 @@ def tokens_of(aligned: Aligned, samples: np.ndarray) -> list[Token]:
     onset, end = onset_and_end(samples)
     spoken = np.flatnonzero(aligned.word >= 0)
     first, last = spoken[0], spoken[-1]
-    begin = min(max(float(aligned.starts[first]), onset - 0.02), float(aligned.ends[first]) - 0.03)
+    begin = min(max(float(aligned.starts[first]), onset - 0.02), max(0.0, float(aligned.ends[first]) - 0.03))
     finish = max(min(float(aligned.ends[last]), end + 0.04), float(aligned.starts[last]) + 0.03)
     tokens = [Token(Phone(START), max(0.0, begin - MARGIN), begin)]
     silence: tuple[float, float] | None = None
