@@ -92,12 +92,14 @@ def part_twins(points: np.ndarray) -> np.ndarray:
 class Projector:
     """Makes the map, and remembers it: a known voice stays where it was, within 4 % of the map's width.
 
-    For one caller at a time (the projection lane).
+    umap: a `core.inference.umap_process.UmapProcess` that goes over the first map once more with umap-learn, while ours
+    is shown; None leaves it at ours. For one caller at a time (the projection lane).
     """
 
-    def __init__(self, seed: int = 0, n_neighbours: int = 15):
+    def __init__(self, seed: int = 0, n_neighbours: int = 15, umap=None):
         self.seed = seed
         self.n_neighbours = n_neighbours
+        self._umap = umap
         self._known: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # id -> its vector, its point
         self._method = "pca"
         self._unit = 1.0  # how long one unit of the UMAP optimiser is on the map
@@ -111,9 +113,9 @@ class Projector:
     ) -> Layout:
         """The map of `vectors` (n, d), one encoder's embeddings, named by distinct `ids`.
 
-        UMAP from 8 points on, PCA below. on_layout: called, from this thread, with a PCA map as soon as there is one,
-        when a first UMAP is about to follow. A known id with another vector counts as new. After Cancelled, raised
-        through `report`, the map is as it was before.
+        UMAP from 8 points on, PCA below. on_layout: called, from this thread, with each map that a better one is about
+        to follow, PCA first. A known id with another vector counts as new. After Cancelled, raised through `report`,
+        the map is what it was before, or what on_layout was given last, if that was a UMAP.
         """
         ids = tuple(ids)
         if not ids:
@@ -135,8 +137,26 @@ class Projector:
         self._method, self._unit = method, unit
         if not old.any():
             self._known.clear()
-        self._known.update({i: (v, p) for i, v, p in zip(ids, vectors, points, strict=True)})
+        self._remember(ids, vectors, points)
+        if self._umap is not None and method == "umap":
+            points = self._refined(ids, vectors, points, before, old, report, on_layout)
+            self._remember(ids, vectors, points)
         return _layout(ids, points, method)
+
+    def _remember(self, ids, vectors, points) -> None:
+        self._known.update({i: (v, p) for i, v, p in zip(ids, vectors, points, strict=True)})
+
+    def _refined(self, ids, vectors, points, before, old, report, on_layout):
+        """The same map, gone over by umap-learn: once, when nothing interrupts it. Its process then ends."""
+        if on_layout is not None:
+            on_layout(_layout(ids, points, "umap"))
+        fitted = self._umap.fit(vectors, points / self._unit, self.seed, self.n_neighbours, report=report)
+        self._umap.stop()
+        self._umap = None
+        if fitted is None:
+            return points
+        fitted = align(fitted, points, fitted, scale=True)
+        return _limited(before, fitted, old) if old.any() else fitted
 
     def _recall(self, ids, vectors):
         """Which of the voices have a place already: bool (n,), and where: float64 (n, 2), zeros for the others."""

@@ -196,6 +196,53 @@ def test_cancelling_is_quick_and_leaves_the_map_as_it_was():
     np.testing.assert_array_equal(kept.project(names(20), vectors[:20]).points, before.points)
 
 
+class Refiner:
+    """Stands for umap-learn's process: turns and stretches the map a little."""
+
+    def __init__(self):
+        self.fits = self.stops = 0
+
+    def fit(self, vectors, start, seed, n_neighbours, epochs=None, report=None):
+        self.fits += 1
+        report(0.0, "")
+        return start[:, ::-1] * 3 * np.array([1.0, 1.3])
+
+    def stop(self):
+        self.stops += 1
+
+
+def test_umap_learn_goes_over_the_map_once_and_keeps_its_place():
+    vectors, _ = voices(10, 3)
+    shown, umap = [], Refiner()
+    projector = Projector(umap=umap)
+    interrupted = Cancelled("a voice was added")
+
+    def stop(fraction, note=""):
+        if umap.fits:
+            raise interrupted
+
+    with pytest.raises(Cancelled):
+        projector.project(names(29), vectors[:29], stop, shown.append)
+    assert [layout.method for layout in shown] == ["pca", "umap"]
+    layout = projector.project(names(30), vectors)  # tried again, and voices are known by now
+    assert umap.fits == 2 and umap.stops == 1
+    assert 0 < moved(shown[1], layout) < 0.05
+    projector.project(names(30), vectors)
+    assert umap.fits == 2
+
+
+def test_umap_learn_in_its_process():
+    """The real one: a minute at most where nothing is compiled yet."""
+    pytest.importorskip("umap", reason="umap-learn is not installed")
+    from core.inference.umap_process import UmapProcess
+
+    vectors, labels = voices(10, 4)
+    umap = UmapProcess()
+    layout = Projector(umap=umap).project(names(40), vectors)
+    assert neighbours_of_own(layout.points, labels) > 0.95
+    assert umap._child is None
+
+
 def test_two_thousand_voices():
     vectors, labels = voices(200, 10)
     layout = Projector().project(names(2000), vectors)
