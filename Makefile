@@ -23,7 +23,7 @@ check: $(VENV)/.test-ready
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 
-screenshots: $(VENV)/.run-ready
+screenshots: $(VENV)/.test-ready
 	$(BIN)/python scripts/screenshots.py
 
 benchmark: $(VENV)/.run-ready
