@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from PyQt5.QtCore import QEvent, QPoint, QPointF, Qt
+from PyQt5.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QMouseEvent
 from PyQt5.QtWidgets import QApplication
 
 from core.inference.projection import Layout, Projector
 from core.types import PROJECT_MEL, Embedding, Mel, Utterance, Waveform, new_id
-from toolbox.widgets.map_view_box import MapBox, pushed_apart
+from toolbox.widgets.map_view_box import MapBox, label_box, pushed_apart
 from toolbox.widgets.projection_view import REFERENCE, ProjectionView
 from toolbox.workspace import References, Workspace
 
@@ -306,3 +306,10 @@ def test_pushed_apart_moves_little_and_separates():
     distance = np.linalg.norm(apart[:, None] - apart[None], axis=2) + 99 * np.eye(8)
     assert distance.min() > 5 and np.abs(apart - places).max() < 16
     np.testing.assert_array_equal(pushed_apart(places[::4]), places[::4])
+
+
+def test_a_label_goes_where_it_hides_least():
+    at, room = QPointF(100, 100), QRectF(0, 0, 300, 300)
+    assert label_box(at, 60, 16, 13, np.array([[100.0, 100.0]]), room).left() > 100
+    assert label_box(at, 60, 16, 13, np.array([[100.0, 100.0], [140.0, 100.0]]), room).right() < 100
+    assert label_box(QPointF(290, 100), 60, 16, 13, np.array([[290.0, 100.0]]), room).right() < 290

@@ -10,7 +10,7 @@ class MapLegend(QWidget):
 
     speaker_hovered = pyqtSignal(object)  # name or None
 
-    WIDEST = 150
+    WIDEST = 190
     ROOM = 360  # a view narrower than this has no legend; hovering tells the speaker
 
     def __init__(self, view):
@@ -44,7 +44,7 @@ class MapLegend(QWidget):
         """As wide as the names need, hidden where there is nobody or no room. The view calls it before it draws."""
         speakers = self.speakers()
         names = [self.view.text_width(name) for name in speakers]
-        wide = int(min(max(names, default=0) + 34, self.WIDEST, self.view.width() * 0.32))
+        wide = int(min(max(names, default=0) + 34, self.WIDEST, self.view.width() * 0.3))
         top = int(self.view.line_height()) + 12
         self.setGeometry(self.view.width() - wide - 4, top, wide, max(self.view.height() - top - 30, 10))
         self.setVisible(bool(speakers) and self.view.width() >= self.ROOM)

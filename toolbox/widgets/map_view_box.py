@@ -75,3 +75,17 @@ def pushed_apart(places: np.ndarray, gap: float = 8.5, rounds: int = 12) -> np.n
         for c in (0, 1):
             places[:, c] += np.bincount(one, push[:, c], n) - np.bincount(two, push[:, c], n)
     return places
+
+
+def label_box(at: QPointF, wide: float, high: float, reach: float, points: np.ndarray, room: QRectF) -> QRectF:
+    """Where a label beside `at` hides the fewest points (n, 2): at the right, left, above or below, within `room`."""
+    corners = [(reach, -high / 2), (-reach - wide, -high / 2), (-wide / 2, -reach - high), (-wide / 2, reach)]
+    best, least = QRectF(), np.inf
+    for k, (dx, dy) in enumerate(corners):
+        box = QRectF(at.x() + dx, at.y() + dy, wide, high)
+        low, high_corner = np.array([box.left() - 5, box.top() - 5]), np.array([box.right() + 5, box.bottom() + 5])
+        hidden = int(((points > low) & (points < high_corner)).all(axis=1).sum())
+        price = hidden + 0.1 * k + (0 if room.contains(box) else 100)
+        if price < least:
+            best, least = box, price
+    return best

@@ -7,7 +7,7 @@ from PyQt5.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 from core.inference.projection import Layout
 from core.types import Utterance
 from toolbox.widgets.map_legend import MapLegend
-from toolbox.widgets.map_view_box import MapBox, pushed_apart
+from toolbox.widgets.map_view_box import MapBox, label_box, pushed_apart
 from toolbox.widgets.plot import Plot
 from toolbox.workspace import Workspace
 
@@ -152,7 +152,7 @@ class ProjectionView(Plot):
             return self._markers
         references, ids = self.reference_ids(), self.drawn_ids()
         result = dict(zip(references, self.screen_places(references), strict=True))
-        result.update(zip(ids, pushed_apart(self.screen_places(ids)), strict=True))
+        result.update(zip(ids, pushed_apart(self.screen_places(ids), 8.5 * self._size()), strict=True))
         self._markers = result
         return result
 
@@ -184,7 +184,7 @@ class ProjectionView(Plot):
         painter.setBrush(self.colour("reference", 170))
         places = self.marker_places()
         for id in references:
-            painter.drawEllipse(QPointF(*places[id]), 2.6, 2.6)
+            painter.drawEllipse(QPointF(*places[id]), 2.6 * self._size(), 2.6 * self._size())
         lit = self.legend.hovered
         order = sorted(range(len(ids)), key=lambda k: ids[k] == self.workspace.selected_id)
         colours: dict[str, QColor] = {}
@@ -216,15 +216,19 @@ class ProjectionView(Plot):
         if utterance.origin == "generated":
             painter.setPen(QPen(colour, 2.2, Qt.SolidLine, Qt.RoundCap, Qt.RoundJoin))
             painter.setBrush(self.colour("background", alpha))
-            painter.drawPolygon(_diamond(at, 6.0))
+            painter.drawPolygon(_diamond(at, 6.0 * self._size()))
         else:
             painter.setPen(QPen(self.colour("background", alpha), 1.2))
             painter.setBrush(colour)
-            painter.drawEllipse(at, 5.8, 5.8)
+            painter.drawEllipse(at, 5.8 * self._size(), 5.8 * self._size())
         if utterance.id == self.workspace.selected_id:
             painter.setPen(QPen(self.colour("text"), 1.8))
             painter.setBrush(Qt.NoBrush)
-            painter.drawEllipse(at, 10.5, 10.5)
+            painter.drawEllipse(at, 10.5 * self._size(), 10.5 * self._size())
+
+    def _size(self) -> float:
+        """Markers grow a little on large maps."""
+        return min(max(min(self.width(), self.height()) / 460, 1.0), 1.35)
 
     def _paint_label(self, painter: QPainter) -> None:
         """The selected one's name beside its ring."""
@@ -237,10 +241,11 @@ class ProjectionView(Plot):
         font = self.sized_font(bold=True)
         name = QFontMetricsF(font).elidedText(self.workspace.utterances[id].name, Qt.ElideMiddle, 180)
         size, height = self.text_width(name, font), self.line_height()
-        left = at.x() + 15 if at.x() + 15 + size + 6 <= area.right() + 8 else at.x() - 15 - size - 8
-        box = QRectF(max(left, 4), at.y() - height / 2 - 1, size + 8, height + 2)
+        room = QRectF(self.rect()).adjusted(4, 24, -4 - self.legend.taken(), -24)
+        points = np.array(list(self.marker_places().values()))
+        box = label_box(at, size + 8, height + 2, 13 * self._size(), points, room)
         painter.setPen(Qt.NoPen)
-        painter.setBrush(self.colour("background", 215))
+        painter.setBrush(self.colour("background", 175))
         painter.drawRoundedRect(box, 4, 4)
         painter.setFont(font)
         painter.setPen(self.colour("text"))

@@ -122,9 +122,10 @@ class SpectrogramView(Plot):
         """Heights and labels, with room between them."""
         box, form, result = self.plot_box(), self.mel.format, []
         room = self.line_height() * 1.15
+        half = box.height() / form.n_mels / 2 + 1  # the ends of the scale lie half a band outside the picture
         for hz in (1000, 4000, 2000, 8000, *FREQUENCIES):  # the most telling first, the others where they fit
             y = self.hz_to_y(hz)
-            fits = box.top() - 2 <= y <= box.bottom() + 2 and form.fmin <= hz <= form.fmax
+            fits = box.top() - half <= y <= box.bottom() + half and form.fmin <= hz <= form.fmax
             if fits and all(abs(y - other) >= room for other, _ in result):
                 result.append((y, f"{hz / 1000:g} kHz" if hz >= 1000 else f"{hz} Hz"))
         return sorted(result)
