@@ -21,7 +21,8 @@ def test_names_and_shapes_are_those_of_the_published_checkpoint():
 
 def test_a_published_file_loads_strictly_without_its_loss():
     state = {name: torch.randn(shape) for name, shape in PUBLISHED.items()}
-    checkpoint = {"step": 1, "model_state": {"similarity_weight": torch.ones(1), "similarity_bias": torch.ones(1), **state}}
+    scalars = {"similarity_weight": torch.ones(1), "similarity_bias": torch.ones(1)}
+    checkpoint = {"step": 1, "model_state": {**scalars, **state}}
     bare = network_state(checkpoint)
     network = GE2E(GE2EConfig.of(bare))
     network.load_state_dict(bare, strict=True)
