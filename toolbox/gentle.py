@@ -1,9 +1,11 @@
-"""Two habits of Python that freeze a window from other threads, and what we do about them.
+"""Three habits of Python that freeze a window from other threads, and what we do about them.
 
 1. Importing torch maps a library of hundreds of megabytes while holding the interpreter lock (0.3 to 0.6 s). The same
    library opened beforehand through a foreign call, which releases the lock, makes that import step a no-op.
 2. The cyclic collector walks every object there is, lock held: 0.1 to 0.2 s once torch is in memory. So it runs when
    the window has nothing to do, and never looks again at what an import left behind.
+3. A thread that wants the lock waits 5 ms for one that computes, each time anew, and drawing a panel may take a dozen
+   such turns. So a turn is 1 ms here.
 """
 
 import ctypes
@@ -50,15 +52,21 @@ def _windows_opener(folder: Path):
 
 
 class Collector(QObject):
-    """Runs the cyclic collector in the GUI thread, a little at a time, and the full one only while it is cheap."""
+    """Runs the cyclic collector in the GUI thread, a little at a time, and the full one only while it is cheap.
+
+    Shortens the interpreter's turns as long as it lives.
+    """
 
     FULL_EVERY = 30.0  # seconds between full collections
+    TURN = 0.001  # seconds
     BUDGET = 0.03  # a full collection that took longer is the last: what is left is frozen
 
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
         self._was_enabled = gc.isenabled()
         gc.disable()
+        self._turn = sys.getswitchinterval()
+        sys.setswitchinterval(self.TURN)
         self._last_full = time.monotonic()
         self._timer = QTimer(self)
         self._timer.setInterval(1000)
@@ -67,7 +75,7 @@ class Collector(QObject):
 
     def collect(self) -> None:
         now = time.monotonic()
-        if gc.get_count()[0] > 50_000:
+        if gc.get_count()[0] > 10_000:
             gc.freeze()  # an import or a first fit left this much: it is here to stay, and too long to walk
         elif now - self._last_full > self.FULL_EVERY:
             gc.collect()
@@ -79,5 +87,6 @@ class Collector(QObject):
 
     def stop(self) -> None:
         self._timer.stop()
+        sys.setswitchinterval(self._turn)
         if self._was_enabled:
             gc.enable()

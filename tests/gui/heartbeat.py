@@ -1,6 +1,9 @@
 """Runs the real window with the real models and measures how late a 10 ms timer of the GUI thread ever is.
 
 python tests/gui/heartbeat.py PRETRAINED FILE ...   prints one JSON object: stage -> the longest delay in ms.
+
+Where the system tells (Linux), the time in which the GUI thread was ready to run but other processes had the processor
+is not counted: that is the machine's doing and not ours. "raw" holds the delays with that time.
 """
 
 import json
@@ -31,18 +34,31 @@ class Heartbeat:
         self.timer.setTimerType(Qt.PreciseTimer)
         self.timer.setInterval(10)
         self.timer.timeout.connect(self.beat)
-        self.last, self.worst = time.perf_counter(), 0.0
+        self.last, self.last_kept = time.perf_counter(), kept_waiting()
+        self.worst = self.raw = 0.0
         self.timer.start()
 
     def beat(self):
-        now = time.perf_counter()
-        self.worst = max(self.worst, now - self.last - 0.010)
-        self.last = now
+        now, kept = time.perf_counter(), kept_waiting()
+        late = now - self.last - 0.010
+        self.raw = max(self.raw, late)
+        self.worst = max(self.worst, late - (kept - self.last_kept))
+        self.last, self.last_kept = now, kept
 
     def take(self):
+        """The longest delays since last asked: ours, and the raw one, in ms."""
         self.beat()
-        worst, self.worst = self.worst, 0.0
-        return round(1000 * worst, 1)
+        worst, raw = self.worst, self.raw
+        self.worst = self.raw = 0.0
+        return round(1000 * worst, 1), round(1000 * raw, 1)
+
+
+def kept_waiting():
+    """Seconds the first thread has been ready to run without a processor; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/self/task/{os.getpid()}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def main(folder, files):
@@ -70,24 +86,25 @@ def main(folder, files):
     toolbox.window.show()
     loop.exec_()
     heart = Heartbeat()
-    stages = {}
+    stages, raw = {}, {}
     toolbox.start()
     settle()
-    stages["load"] = heart.take()
+    stages["load"], raw["load"] = heart.take()
     toolbox.actions.voices.load(files[:1])
     settle()
-    stages["embed"] = heart.take()
+    stages["embed"], raw["embed"] = heart.take()
     toolbox.actions.voices.load(files[1:])
     settle()
-    stages["map"] = heart.take()
+    stages["map"], raw["map"] = heart.take()
     stages["map_method"] = toolbox.workspace.layout.method
     toolbox.actions.speaking.clone(TEXT, 1, SpeakOptions())
     settle()
-    stages["speak"] = heart.take()
+    stages["speak"], raw["speak"] = heart.take()
     toolbox.actions.speaking.clone(TEXT, 2, SpeakOptions())
     settle()
-    stages["speak again"] = heart.take()
+    stages["speak again"], raw["speak again"] = heart.take()
     stages["takes"] = len(toolbox.workspace.takes)
+    stages["raw"] = raw
     stages["notices"] = toolbox.window.notices.texts
     collector.stop()
     print(json.dumps(stages), flush=True)

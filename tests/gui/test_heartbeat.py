@@ -39,7 +39,9 @@ def test_the_gui_thread_never_waits(speech, tmp_path):
         stages = json.loads(done.stdout.splitlines()[-1])
         assert stages.pop("takes") == 2, stages["notices"]
         assert stages.pop("map_method") == "umap"
+        raw = stages.pop("raw")
         stages.pop("notices")
+        print(f"late by at most {stages} ms; with the time other processes took, {raw} ms")
         seen.append(stages)
         if max(stages.values()) <= LIMIT:
             return

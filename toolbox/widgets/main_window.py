@@ -79,7 +79,7 @@ class MainWindow(QMainWindow):
         self._lower = self._splitter(Qt.Horizontal, framed(self.spectrogram), framed(self.embedding), stretch=(5, 2))
         self._middle = self._splitter(Qt.Vertical, framed(self.map), self._lower, stretch=(3, 2))
         self._right = self._splitter(Qt.Vertical, self.speak, self.takes, stretch=(1, 1))
-        self._columns = self._splitter(Qt.Horizontal, left, self._middle, self._right, stretch=(0, 1, 0))
+        self._columns = self._splitter(Qt.Horizontal, left, self._middle, self._right, stretch=(2, 7, 2))
         self._columns.setSizes([292, 592, 372])
         self._middle.setSizes([400, 290])
         self._lower.setSizes([410, 174])

@@ -31,7 +31,7 @@ class NoticeRow(QFrame):
         self.text.setTextFormat(Qt.PlainText)
         self.text.setWordWrap(True)
         self.text.setTextInteractionFlags(Qt.TextSelectableByMouse)
-        row.addWidget(self._picture, 0, Qt.AlignTop)
+        row.addWidget(self._picture, 0, Qt.AlignVCenter)
         row.addWidget(self.text, 1)
         self.button: QPushButton | None = None
         if notice.action is not None:
@@ -39,7 +39,7 @@ class NoticeRow(QFrame):
             self.button.setFocusPolicy(Qt.TabFocus)
             row.addWidget(self.button)
         self.close_button = icon_button(theme, "close", "Dismiss this message", colour="muted")
-        row.addWidget(self.close_button, 0, Qt.AlignTop)
+        row.addWidget(self.close_button, 0, Qt.AlignVCenter)
 
     def _picture_again(self, theme: Theme, name: str, colour: str):
         label = self._picture
