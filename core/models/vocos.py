@@ -125,7 +125,7 @@ class Vocos(nn.Module):
         frequencies = config.n_fft // 2 + 1
         self.pitch = PitchReader(config)
         self.net = Backbone(
-            config.n_mels, config.channels, config.expansion, config.blocks, config.kernel, 3 * frequencies + config.noise_points
+            config.n_mels, config.channels, config.expansion, config.blocks, config.kernel, 3 * frequencies + config.noise_points + config.n_mels
         )
         spread = torch.zeros(frequencies, config.n_mels)
         self.register_buffer("filters", torch.zeros(config.n_mels, frequencies) if filters is None else filters.clone())
@@ -204,7 +204,8 @@ class Vocos(nn.Module):
 
     def _synthesize(self, mel: Tensor, out: Tensor, f0: Tensor, start: Tensor, noise: Tensor) -> Tensor:
         c, F = self.config, self.config.n_fft // 2 + 1
-        gain, phase, noise_gain, attack = out.split([F, F, F, c.noise_points], dim=-1)
+        gain, phase, noise_gain, attack, trust = out.split([F, F, F, c.noise_points, c.n_mels], dim=-1)
+        trust = torch.sigmoid(trust + 2)
         base = mel.transpose(1, 2) @ self.spread.t()
         B, T, _ = attack.shape
         # noise gains at noise_points per frame, held over the two frames before and after, linear in between
@@ -219,15 +220,19 @@ class Vocos(nn.Module):
         made = E * harmonic + N * torch.exp((base + noise_gain).clamp(-14, 8))
         made = torch.cat([torch.zeros_like(made[..., :1]), made[..., 1:]], -1)  # no constant offset
         for _ in range(c.corrections):
-            made = self.corrected(made, mel)
+            made = self.corrected(made, mel, trust)
         return self.sound(made)
 
-    def corrected(self, spectrum: Tensor, mel: Tensor) -> Tensor:
+    def corrected(self, spectrum: Tensor, mel: Tensor, trust: Tensor) -> Tensor:
         """The spectrum (B, T, F) of the sound that `spectrum` makes, each mel band scaled to what `mel` asks for: noise
-        that came out too strong or too weak at some place and time is set right."""
+        that came out too strong or too weak at some place and time is set right.
+
+        trust (B, T, n_mels): how far each value of the mel is followed, 0 to 1. The mel of a recording knows the noise's
+        every flicker; a synthesizer's is an average, and noise made to follow an average sounds unnatural.
+        """
         spectrum = self.spectrum(self.sound(spectrum, edges=True))
         # the square root's gradient must stay finite at silence
         size = (torch.view_as_real(spectrum).square().sum(-1) + 1e-14).sqrt()
         found = torch.log((size @ self.filters.t()).clamp_min(1e-5))
-        change = (mel.transpose(1, 2) - found).clamp(-2, 2) @ self.spread.t()
+        change = (trust * (mel.transpose(1, 2) - found).clamp(-2, 2)) @ self.spread.t()
         return spectrum * torch.exp(change)

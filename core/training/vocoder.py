@@ -57,7 +57,7 @@ class Trainer:
     """The networks, their optimisers and average, and one step of each stage."""
 
     def __init__(self, config: Config, device: torch.device, rate: float, adversary_channels: int = 16):
-        self.device, self.rate = device, rate
+        self.device, self.rate, self.blur = device, rate, True
         self.model = Vocos(config, torch.tensor(mel_filters(PROJECT_MEL))).to(device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.adversary = SpectrogramDiscriminator(adversary_channels).to(device)
@@ -119,7 +119,8 @@ class Trainer:
     def model_step(self, sound: Tensor, share: float, adversarial: bool, adversary_share: float) -> dict[str, float]:
         """One step on sound (B, n): spectral losses, and the discriminators' when `adversarial`."""
         mel = self.mel(sound)
-        made = self.make(mel)
+        seen = blurred(mel, 0.5) if self.blur else mel
+        made = self.make(seen)
         losses = {}
         losses["log"], losses["conv"] = self.spectral(made, sound)
         losses["mel"] = torch.nn.functional.l1_loss(self.mel(made), mel)
@@ -178,6 +179,23 @@ class Trainer:
             trained_on="../shared/speech, training speakers, without " + LOSSY, metrics=metrics, licence="GPL-3.0-or-later", extra={"rank": 1},
         )  # fmt: skip
         return publish(card, self.average, folder)
+
+
+def blurred(mel: Tensor, share: float) -> Tensor:
+    """mel (B, n_mels, T) with about `share` of its items smoothed in time and across bands, as a synthesizer's mels are:
+    from those, too, natural sound must come."""
+    places = torch.arange(-6, 7, device=mel.device, dtype=mel.dtype)
+
+    def smooth(x: Tensor, sigma: float) -> Tensor:  # along the last axis, the edges held
+        kernel = torch.softmax(-0.5 * (places / sigma) ** 2, 0)
+        flat = torch.nn.functional.pad(x.flatten(0, 1)[:, None], (6, 6), mode="replicate")
+        return torch.nn.functional.conv1d(flat, kernel[None, None])[:, 0].reshape(x.shape)
+
+    result = mel.clone()
+    for i in torch.nonzero(torch.rand(len(mel)) < share).flatten().tolist():
+        in_time, across = float(0.3 + 1.7 * torch.rand(())), float(0.2 + 0.6 * torch.rand(()))
+        result[i : i + 1] = smooth(smooth(mel[i : i + 1], in_time).transpose(1, 2), across).transpose(1, 2)
+    return result
 
 
 def show(folder: Path, step: int, real: np.ndarray, made: np.ndarray) -> None:
