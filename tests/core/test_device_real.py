@@ -85,6 +85,16 @@ def test_recording_hears_what_is_said(audio_server, recorder, tmp_path):  # noqa
     assert np.argmax(spectrum) * waveform.sample_rate / len(heard) == pytest.approx(440, abs=1)
 
 
+def test_what_is_recorded_is_what_was_said(audio_server, recorder, tmp_path):  # noqa: F811
+    sound = hiss(1.5, 48000, seed=3)
+    write_audio(tmp_path / "hiss.wav", sound)
+    recorder.start()
+    until(lambda: recorder.elapsed > 0.1)
+    audio_server.say(tmp_path / "hiss.wav").wait(10)
+    time.sleep(0.3)
+    assert found_in(resample(recorder.stop(), RATE).samples, sound)[1] > 0.98
+
+
 def test_clipping_is_seen(audio_server, recorder, tmp_path):  # noqa: F811
     samples = np.clip(3 * tone(300, 0.6).samples, -1, 1)
     write_audio(tmp_path / "too_loud.wav", Waveform(samples, 48000))
