@@ -36,5 +36,6 @@ def publish(card: Card, state: dict[str, torch.Tensor], folder: Path = PRETRAINE
     }
     beside = path.with_suffix(".part")
     save_file(tensors, beside, metadata={"card": card.to_json()})
+    beside.chmod(0o644)
     os.replace(beside, path)
     return path
