@@ -197,6 +197,11 @@ def test_removed_voices_leave_at_once(view, workspace):
     workspace.remove_utterance(gone)
     assert view.at(at) != gone and gone not in view.drawn_ids()
     pixels(view)
+    left = list(workspace.utterances)
+    view._hover = left[0]
+    workspace.set_layout(Layout((left[1],), np.zeros((1, 2)), "pca"))  # a map without the point under the mouse
+    assert view._hover is None
+    pixels(view)
 
 
 def test_wheel_drag_and_double_click(view, workspace, qtbot):

@@ -63,8 +63,6 @@ class ProjectionView(Plot):
         self.show_layout(self.workspace.layout)
 
     def _on_change(self, *_) -> None:
-        if self._hover is not None and self._hover not in self.drawn_ids():
-            self._hover = None
         self.redraw()
 
     def show_layout(self, layout: Layout | None) -> None:
@@ -117,6 +115,8 @@ class ProjectionView(Plot):
 
     def redraw(self) -> None:
         self._markers = None
+        if self._hover is not None and self._hover not in self.drawn_ids() + self.reference_ids():
+            self._hover = None
         self.legend.refresh()
         super().redraw()
 
