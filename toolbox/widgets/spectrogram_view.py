@@ -9,6 +9,7 @@ from core.types import Alignment, Mel
 from toolbox.widgets.plot import Plot
 from toolbox.widgets.plot_theme import ticks
 
+SLIVER = 14  # pixels for each word, below which words are not written
 RANGE_DB = 70.0  # from the loudest spot down; what is quieter is drawn as silence
 FREQUENCIES = (0, 250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 12000, 16000, 22000)
 
@@ -20,7 +21,7 @@ def decibels(mel: Mel) -> np.ndarray:
         low, high = form.range
         result = (frames - high) / max(high - low, 1e-9) * RANGE_DB
     elif form.compression == "log":
-        result = frames * (20 / np.log(10) / form.power)
+        result = frames * float(20 / np.log(10) / form.power)  # a numpy float would make it double, and slow
     elif form.compression == "db":
         result = frames / form.power
     else:
@@ -46,6 +47,8 @@ class SpectrogramView(Plot):
         self._levels = np.zeros((0, 0), np.float32)
         self._span = (0.0, 1.0)  # seconds shown
         self._hover: QPointF | None = None
+        self._rows_key: tuple | None = None
+        self._rows = 0
 
     # --- what to show -------------------------------------------------------------------------------------------
 
@@ -183,8 +186,20 @@ class SpectrogramView(Plot):
         return self.heat_image(levels[::-1])
 
     def _word_rows(self) -> int:
-        """How many rows the words need: two, taking turns, where they would not fit in one."""
-        words, font = self._words(), self.sized_font(0.84)
+        """How many rows the words need: two, taking turns, where they would not fit in one; none where all are slivers.
+
+        Every place on the screen depends on it, so it is worked out once for each text, zoom and width.
+        """
+        key = (self.alignment, self._span, self.width())
+        if key != self._rows_key:
+            self._rows_key, self._rows = key, self._count_rows()
+        return self._rows
+
+    def _count_rows(self) -> int:
+        start, stop = self._span
+        words, font = [w for w in self._words() if w[2] >= start and w[1] <= stop], self.sized_font(0.84)
+        if len(words) * SLIVER > self.width():
+            return 0
         box_width = self.width() - self._left() - self._right()
         scale = box_width / (self._span[1] - self._span[0])
         starts = [start for _, start, _ in words]
@@ -196,9 +211,13 @@ class SpectrogramView(Plot):
     def _paint_words(self, painter: QPainter, box: QRectF) -> None:
         """Each word from where it begins; shortened, or left out, where the next in its row leaves no room."""
         line, words, rows = self.line_height() - 2, self._words(), self._word_rows()
+        if not rows:
+            return
         painter.setFont(self.sized_font(0.84))
         metrics = QFontMetricsF(painter.font())
         for k, (text, start, end) in enumerate(words):
+            if end < self._span[0] or start > self._span[1]:
+                continue
             left, right = self.time_to_x(start), self.time_to_x(end)
             if right < box.left() or left > box.right():
                 continue
