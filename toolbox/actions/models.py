@@ -69,7 +69,7 @@ class ModelActions(QObject):
             self.tools.notices.withdraw("no models")
         if fresh or workspace.loaded != workspace.chosen:
             settings = self.tools.settings
-            wanted = {role: workspace.chosen[role] or settings.text(f"models/{role}") or None for role in ROLES}
+            wanted = {role: settings.text(f"models/{role}") or None for role in ROLES}
             self._use(best_choice(cards, wanted))
 
     def choose(self, role: str, name: str) -> None:

@@ -37,7 +37,10 @@ class JobStrip(QFrame):
         self.cancel.setAccessibleName("Cancel what is being done")
         self.cancel.setFocusPolicy(Qt.TabFocus)
         self.cancel.clicked.connect(self.cancel_wanted)
+        self.keys = QLabel("R  record      Space  play or stop      Ctrl+Return  speak      Esc  cancel")
+        self.keys.setObjectName("muted")
         row.addWidget(self.label, 1)
+        row.addWidget(self.keys)
         row.addWidget(self.waiting)
         row.addWidget(self.bar)
         row.addWidget(self.cancel)
@@ -77,6 +80,7 @@ class JobStrip(QFrame):
 
     def _show_job(self) -> None:
         busy = bool(self._jobs)
+        self.keys.setVisible(not busy)
         self.bar.setVisible(busy)
         self.cancel.setVisible(busy)
         self.waiting.setVisible(len(self._jobs) > 1)

@@ -9,6 +9,7 @@ from toolbox.widgets.parts import icon_button
 
 LONGEST = 3  # notices shown at once
 INFO_SECONDS = 8
+LONGEST_MESSAGE = 200  # characters; the rest is in the tooltip and in the log
 
 
 class NoticeRow(QFrame):
@@ -27,7 +28,11 @@ class NoticeRow(QFrame):
         self._picture = QLabel()
         self._picture.setPixmap(theme.pixmap(notice.level, colour, 20))
         theme.changed.connect(self._picture_again(theme, notice.level, colour))
-        self.text = QLabel(f"{notice.message}  {notice.hint}".strip())
+        whole = f"{' '.join(notice.message.split())}  {notice.hint}".strip()
+        self.text = QLabel(f"{' '.join(notice.message[:LONGEST_MESSAGE].split())}…  {notice.hint}")
+        if len(notice.message) <= LONGEST_MESSAGE:
+            self.text.setText(whole)
+        self.text.setToolTip(notice.message if len(notice.message) > LONGEST_MESSAGE else "")
         self.text.setTextFormat(Qt.PlainText)
         self.text.setWordWrap(True)
         self.text.setTextInteractionFlags(Qt.TextSelectableByMouse)

@@ -51,6 +51,7 @@ class TakeRow(QWidget):
             return
         self.text.set_text(" ".join(take.text.split()))
         self.facts.set_text(self._facts(take))
+        self.setToolTip(self._receipt(take))
         self.play.setEnabled(take.waveform is not None)
         playing = self._workspace.playing_id == self.id
         self._theme.set_icon(self.play, "stop" if playing else "play", "accent" if playing else "text")
@@ -68,9 +69,18 @@ class TakeRow(QWidget):
             if spaces == {take.embedding.encoder}:
                 likeness = mean_embedding([u.embedding for u in sources]).similarity(take.embedding)
                 facts.append(f"likeness {likeness:.2f}")
-        if receipt.vocoder == "griffin-lim":
-            facts.append("Griffin-Lim")
         return " · ".join(facts)
+
+    @staticmethod
+    def _receipt(take: Take) -> str:
+        """Everything the take was made with, one fact a line."""
+        receipt = take.receipt
+        lines = [f"Synthesizer: {receipt.synthesizer}", f"Vocoder: {receipt.vocoder or 'none yet'}"]
+        lines.append(f"Seed {receipt.seed}, speed {receipt.options.speed:g}, variation {receipt.options.temperature:g}")
+        made = sum(receipt.timings.get(stage, 0.0) for stage in ("synthesize", "vocode"))
+        if made:
+            lines.append(f"Made in {made:.2f} s")
+        return "\n".join(lines)
 
 
 class TakeList(QListWidget):
