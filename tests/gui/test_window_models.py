@@ -112,8 +112,8 @@ def test_a_model_that_appears_is_offered_after_looking_again(qtbot, toolbox, mod
 def test_a_cancelled_load_is_made_up_for_by_the_next_request(qtbot, make_toolbox, load, settled):
     toolbox = make_toolbox(started=False)
     toolbox.window.show()
-    toolbox.actions.models.rescan()
-    qtbot.waitUntil(lambda: any(job.verb == "models" for job in toolbox.lanes["models"].jobs.values()))
+    with qtbot.waitSignal(toolbox.lanes["models"].submitted):
+        toolbox.actions.models.rescan()
     toolbox.actions.cancel()
     assert not any(toolbox.workspace.loaded.values())
     assert load(toolbox)
