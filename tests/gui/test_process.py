@@ -9,7 +9,15 @@ import time
 from pathlib import Path
 
 import pytest
-from PyQt5.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QLineEdit, QPlainTextEdit
+from PyQt5.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QToolButton,
+)
 
 from toolbox.app import Hook, has_display
 from toolbox.dialogs import EXPORT_FILTERS, file_name
@@ -203,7 +211,8 @@ def test_every_control_has_a_name_and_is_on_the_screen(toolbox, qtbot):
         assert control.toolTip() or text or isinstance(control, QPlainTextEdit), control.accessibleName()
         corner = control.mapTo(toolbox.window, control.rect().bottomRight())
         assert toolbox.window.rect().contains(corner), control.accessibleName()
-        assert control.width() >= control.minimumSizeHint().width(), control.accessibleName()
+        room = control.iconSize().width() + 10 if isinstance(control, QToolButton) else control.minimumSizeHint().width()
+        assert control.width() >= room, control.accessibleName()
 
 
 def test_every_shortcut_is_unique(toolbox):

@@ -22,7 +22,7 @@ class NoticeRow(QFrame):
         self.setProperty("level", notice.level)
         self.setAccessibleName(f"{notice.level}: {notice.message} {notice.hint}")
         row = QHBoxLayout(self)
-        row.setContentsMargins(12, 5, 6, 5)
+        row.setContentsMargins(12, 2, 6, 2)
         row.setSpacing(10)
         colour = {"info": "accent", "warning": "warning", "error": "danger"}[notice.level]
         self._picture = QLabel()
