@@ -81,18 +81,17 @@ def espeak_reading(text: str) -> np.ndarray | None:
 
 
 class Judges:
-    """Recogniser, voices by two encoders, opinion scores, pitch. What is not installed is passed over."""
+    """Recogniser, voices by our encoder and by Resemblyzer's weights, opinion scores, pitch."""
 
     def __init__(self):
         self.encoder = registry.load(registry.find("encoder"))
         self._public = None
         try:
-            from resemblyzer import VoiceEncoder, preprocess_wav
+            from core.training.teacher import load_teacher
 
-            network = VoiceEncoder("cpu", verbose=False)
-            self._public = lambda samples: network.embed_utterance(preprocess_wav(samples, source_sr=SAMPLE_RATE))
-        except ImportError:
-            print("Resemblyzer is not installed: its similarities are left out.", file=sys.stderr)
+            self._public = load_teacher()
+        except VoiceError as error:
+            print(f"{error} Its similarities are left out.", file=sys.stderr)
 
     def voices(self, samples: np.ndarray) -> dict[str, np.ndarray]:
         """The voice heard, by name of the encoder, each of norm 1; without those that refuse the sound."""
@@ -100,13 +99,18 @@ class Judges:
         with contextlib.suppress(VoiceError):
             found["ours"] = self.encoder.embed(Waveform(samples, SAMPLE_RATE))[0].vector
         if self._public is not None:
-            vector = self._public(np.asarray(samples, np.float32))
-            if np.isfinite(vector).all():
-                found["resemblyzer"] = vector / max(float(np.linalg.norm(vector)), 1e-6)
+            from core.audio.partials import partial_mels, partial_starts
+            from core.training.teacher import embed_windows, speech_of
+
+            speech = speech_of(np.asarray(samples, np.float32))
+            mean = embed_windows(self._public, [partial_mels(speech, partial_starts(len(speech)))], half=False).mean(
+                axis=0
+            )
+            found["resemblyzer"] = mean / max(float(np.linalg.norm(mean)), 1e-6)
         return found
 
-    def judge(self, samples: np.ndarray, text: str) -> dict:
-        """Everything that needs one sound and its text alone."""
+    def judge(self, samples: np.ndarray, text: str, opinion: bool) -> dict:
+        """Everything that needs one sound and its text alone. opinion: whether to ask DNSMOS, which is slow."""
         padded = np.pad(samples, SAMPLE_RATE // 3)
         heard = measures.recognise(padded)
         errors, words = measures.word_errors(text, heard)
@@ -118,7 +122,8 @@ class Judges:
             "f0": float(np.median(f0[voiced])) if voiced.any() else 0.0,
         }
         with contextlib.suppress(VoiceError):
-            result["dnsmos"] = measures.dnsmos(samples)["overall"]
+            if opinion:
+                result["dnsmos"] = measures.dnsmos(samples)["overall"]
         return {**result, "voices": self.voices(samples), "seconds": len(samples) / SAMPLE_RATE}
 
 
@@ -192,7 +197,7 @@ def evaluate(
 
     def note(system: str, case: Case, samples: np.ndarray, **more) -> None:
         spoken = " ".join(s for word in normalise(case.text) for s in word.spoken).replace("eh ", "a ")
-        found = judges.judge(samples, spoken)
+        found = judges.judge(samples, spoken, opinion=system in ("real", "copy", "ours"))
         results.setdefault(system, []).append({"speaker": case.speaker, "text": spoken, **found, **more})
         if keep is not None:
             from core.audio.io import write_audio

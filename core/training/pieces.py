@@ -55,13 +55,15 @@ class Pieces:
     """Pieces of speech with their features, by index; those without a voice embedding wait until it is there.
 
     parts: names; every features_<part>-NN.npz in `folder` is read. Voices come from every *_embeddings*.npz (arrays
-    utt_ids, vectors; all of one space): an utterance may have several, and each use picks one at random.
+    utt_ids, vectors; all of one space): an utterance may have several, and each use picks one at random. With a
+    *_voices.npz (arrays speakers, vectors), by another encoder of that space, half of the voices come from it.
     """
 
     def __init__(self, folder: Path, parts: list[str], constants: Constants | None = None):
         self.folder, self.parts, self.constants = Path(folder), parts, constants
         self.rows: list[dict] = []
         self.voices: dict[str, np.ndarray] = {}
+        self.second: dict[str, np.ndarray] = {}
         self.by_speaker: dict[str, list[str]] = {}
         self._waiting: list[dict] = []
         self._read: dict[Path, float] = {}
@@ -70,11 +72,16 @@ class Pieces:
     def refresh(self) -> bool:
         """Reads what has been added to the folder since the last look; whether there was anything."""
         voice_paths = sorted(self.folder.glob("*_embeddings*.npz"))
+        second_paths = sorted(self.folder.glob("*_voices.npz"))
         chunks = [path for part in self.parts for path in sorted(self.folder.glob(f"features_{part}-[0-9]*.npz"))]
-        fresh = [path for path in (*voice_paths, *chunks) if self._read.get(path) != path.stat().st_mtime]
+        fresh = [
+            path for path in (*voice_paths, *second_paths, *chunks) if self._read.get(path) != path.stat().st_mtime
+        ]
         self._read.update({path: path.stat().st_mtime for path in fresh})
         if any(path in voice_paths for path in fresh):
             self.voices = load_voices(voice_paths)
+        if any(path in second_paths for path in fresh):
+            self.second = load_voices(second_paths, "speakers")
         for path in fresh:
             if path in chunks:
                 self._read_chunk(path)
@@ -176,6 +183,9 @@ class Pieces:
         )
 
     def _voice(self, row: dict, rng: random.Random, own: float) -> np.ndarray:
+        if row["speaker"] in self.second and rng.random() < 0.5:
+            choices = self.second[row["speaker"]]
+            return choices[rng.randrange(len(choices))]
         others = self.by_speaker.get(row["speaker"], ())
         utt_id = row["utt_id"] if rng.random() < own or not others else rng.choice(others)
         choices = self.voices[utt_id]
@@ -217,12 +227,12 @@ class Pieces:
 ALPHABET_WIDTH = 4
 
 
-def load_voices(paths: list[Path]) -> dict[str, np.ndarray]:
-    """utt_id -> float32 (n, 256) from files with arrays utt_ids and vectors; what is missing is passed over."""
+def load_voices(paths: list[Path], key: str = "utt_ids") -> dict[str, np.ndarray]:
+    """utt_id (or speaker) -> float32 (n, 256), from files with arrays `key` and vectors; missing ones are left out."""
     voices: dict[str, list[np.ndarray]] = {}
     for path in paths:
         if Path(path).exists():
             with np.load(path) as stored:
-                for utt_id, vector in zip(stored["utt_ids"], stored["vectors"].astype(np.float32), strict=True):
+                for utt_id, vector in zip(stored[key], stored["vectors"].astype(np.float32), strict=True):
                     voices.setdefault(str(utt_id), []).append(vector / max(float(np.linalg.norm(vector)), 1e-6))
     return {utt_id: np.stack(vectors) for utt_id, vectors in voices.items()}

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.text.normalise import normalise
 from core.training.alignment import align_utterances, load_alignments, save_alignments
-from core.training.data import CACHE, SpeechCache
+from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
 from core.training.features import make_part
 
 SETS = {
@@ -123,8 +123,11 @@ def prepare(
             print(f"prepared {name}", flush=True)
 
 
-def embed_all(path: Path, parts: Sequence[str], folder: Path = CACHE) -> None:
-    """Voices of every utterance of some parts by the project's own encoder, in arrays utt_ids and vectors."""
+def embed_all(path: Path, parts: Sequence[str], folder: Path = CACHE, each: int = 0) -> None:
+    """Voices by the project's own encoder: of every utterance of the parts (arrays utt_ids, vectors).
+
+    each: of so many training utterances of each speaker only, under the speaker's name (speakers, vectors).
+    """
     from core.errors import VoiceError
     from core.inference import registry
     from core.types import Waveform
@@ -132,28 +135,35 @@ def embed_all(path: Path, parts: Sequence[str], folder: Path = CACHE) -> None:
     cache = SpeechCache()
     encoder = registry.load(registry.find("encoder"))
     by_id = {row.utt_id: i for i, row in enumerate(cache.rows)}
-    utt_ids, vectors = [], []
-    for part in parts:
-        wanted: set[str] = set()
-        for chunk in sorted(Path(folder).glob(f"features_{part}-[0-9]*.npz")):
-            with np.load(chunk) as stored:
-                wanted.update(map(str, stored["utt_ids"]))
-        for n, utt_id in enumerate(sorted(wanted)):
+    wanted: dict[str, dict[str, None]] = {}  # speaker -> utt_ids
+    for chunk in sorted(path for part in parts for path in Path(folder).glob(f"features_{part}-[0-9]*.npz")):
+        with np.load(chunk) as stored:
+            for utt_id, speaker, split in zip(stored["utt_ids"], stored["speakers"], stored["splits"], strict=True):
+                if not each or split == "train":
+                    wanted.setdefault(str(speaker), {})[str(utt_id)] = None
+    names, vectors = [], []
+    for n, (speaker, utt_ids) in enumerate(wanted.items()):
+        for utt_id in list(utt_ids)[: each or None]:
             base, _, speed = utt_id.partition("@")
             samples = cache.samples(by_id[base])
             if speed:
                 import soxr
 
-                samples = soxr.resample(samples, 16000 * float(speed), 16000)
+                samples = soxr.resample(samples, SAMPLE_RATE * float(speed), SAMPLE_RATE)
             try:
-                embedding, _ = encoder.embed(Waveform(samples, 16000))
+                embedding, _ = encoder.embed(Waveform(samples, SAMPLE_RATE))
             except VoiceError:
                 continue
-            utt_ids.append(utt_id)
+            names.append(speaker if each else utt_id)
             vectors.append(embedding.vector)
-            if n % 500 == 0:
-                print(f"voices of {part}: {n} of {len(wanted)}", flush=True)
-    np.savez(path, utt_ids=np.array(utt_ids), vectors=np.array(vectors, np.float16))
+        if n % 50 == 0:
+            print(f"voices of {n} of {len(wanted)} speakers", flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        arrays = {"speakers" if each else "utt_ids": np.array(names), "vectors": np.array(vectors, np.float16)}
+        np.savez(file, **arrays)
+    beside.replace(path)
 
 
 if __name__ == "__main__":
@@ -161,5 +171,11 @@ if __name__ == "__main__":
     parser.add_argument("--parts", nargs="+", default=list(PARTS))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--share", type=int, nargs=2, default=(0, 1), metavar=("K", "N"))
+    parser.add_argument(
+        "--voices", type=int, default=0, metavar="N", help="only embed N utterances of each speaker by our encoder"
+    )
     options = parser.parse_args()
-    prepare(CACHE, options.parts, options.processes, tuple(options.share))
+    if options.voices:
+        embed_all(CACHE / "student_voices.npz", options.parts, each=options.voices)
+    else:
+        prepare(CACHE, options.parts, options.processes, tuple(options.share))

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.inference import registry
 from core.inference.registry import PRETRAINED, Card
 from core.models.tempo import Tempo, TempoConfig, length_mask
 from core.training.checkpoint import load_resume, publish, save_resume
@@ -284,6 +285,7 @@ def synthetic_pieces() -> Pieces:
     pieces.constants = Constants((-5.0,) * 80, (2.0,) * 80, 5.0, 0.3, -5.0, 1.0)
     pieces.mean, pieces.std = np.full(80, -5, np.float32), np.full(80, 2, np.float32)
     voice = generator.random(256).astype(np.float32)
+    pieces.second = {}
     pieces.voices = {f"u{k}": (voice / np.linalg.norm(voice))[None] for k in range(8)}
     pieces.rows = []
     for k in range(8):
@@ -362,6 +364,8 @@ def main(argv: list[str] | None = None) -> int:
             prepare(CACHE, args.parts)
             if not any(CACHE.glob("*_embeddings*.npz")):
                 embed_all(CACHE / "student_embeddings.npz", args.parts)
+            elif not any(CACHE.glob("*_voices.npz")) and registry.available()[0]["encoder"]:
+                embed_all(CACHE / "student_voices.npz", args.parts, each=8)
         pieces = Pieces(CACHE, args.parts, constants)
     constants = pieces.constants
     config = (
