@@ -211,7 +211,8 @@ def test_every_control_has_a_name_and_is_on_the_screen(toolbox, qtbot):
         assert control.toolTip() or text or isinstance(control, QPlainTextEdit), control.accessibleName()
         corner = control.mapTo(toolbox.window, control.rect().bottomRight())
         assert toolbox.window.rect().contains(corner), control.accessibleName()
-        room = control.iconSize().width() + 10 if isinstance(control, QToolButton) else control.minimumSizeHint().width()
+        is_icon = isinstance(control, QToolButton)
+        room = control.iconSize().width() + 8 if is_icon else control.minimumSizeHint().width()
         assert control.width() >= room, control.accessibleName()
 
 

@@ -47,7 +47,7 @@ class MainWindow(QMainWindow):
         self._was_painted = False
         self.setWindowTitle("Voice Cloning Toolbox")
         self.setAcceptDrops(True)
-        self.setMinimumSize(1040, 680)
+        self.setMinimumSize(1100, 680)
         self.resize(1280, 800)
         self.record = RecordPanel(theme)
         self.voices = VoicePanel(workspace, theme)
@@ -80,11 +80,11 @@ class MainWindow(QMainWindow):
         self._middle = self._splitter(Qt.Vertical, framed(self.map), self._lower, stretch=(3, 2))
         self._right = self._splitter(Qt.Vertical, self.speak, self.takes, stretch=(1, 1))
         self._columns = self._splitter(Qt.Horizontal, left, self._middle, self._right, stretch=(2, 7, 2))
-        self._columns.setSizes([292, 592, 372])
+        self._columns.setSizes([290, 580, 386])
         self._middle.setSizes([400, 290])
         self._lower.setSizes([410, 174])
         self._right.setSizes([350, 330])
-        for panel, width in ((left, 264), (self._middle, 400), (self.speak, 330)):
+        for panel, width in ((left, 264), (self._middle, 400), (self.speak, 384)):
             panel.setMinimumWidth(width)
         centre = QWidget()
         column = QVBoxLayout(centre)

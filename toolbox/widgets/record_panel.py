@@ -94,7 +94,6 @@ class RecordPanel(Card):
         self.speaker.setPlaceholderText("Whose voice?")
         self.speaker.setAccessibleName("Speaker's name")
         self.speaker.setToolTip("The name of the person who speaks. It can be changed later.")
-        self.speaker.setClearButtonEnabled(True)
         self.speaker.textChanged.connect(self.speaker_changed)
         self.button = QPushButton("Record")
         self.button.setMinimumWidth(104)
