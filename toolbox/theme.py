@@ -57,7 +57,7 @@ DARK = {
 
 
 def system_is_dark() -> bool:
-    """What the desktop prefers, as far as it can be known without asking a slow service."""
+    """Whether Windows prefers dark, which its palette does not tell. `toolbox.desktop` asks Linux."""
     if sys.platform == "win32":
         import winreg
 
@@ -67,10 +67,7 @@ def system_is_dark() -> bool:
                 return winreg.QueryValueEx(key, "AppsUseLightTheme")[0] == 0
         except OSError:
             return False
-    return _SYSTEM_PALETTE_DARK[0] if _SYSTEM_PALETTE_DARK else False
-
-
-_SYSTEM_PALETTE_DARK: list[bool] = []  # what the palette said before we set our own
+    return False
 
 
 class Theme(QObject):
@@ -81,8 +78,11 @@ class Theme(QObject):
     def __init__(self, application: QApplication, choice: str = "system"):
         super().__init__(application)
         self.application = application
-        if not _SYSTEM_PALETTE_DARK:
-            _SYSTEM_PALETTE_DARK.append(application.palette().color(QPalette.Window).lightness() < 128)
+        before = application.property("system_dark")  # a second window must not read our own palette
+        if before is None:
+            before = system_is_dark() or application.palette().color(QPalette.Window).lightness() < 128
+            application.setProperty("system_dark", before)
+        self._system_dark = bool(before)
         self._template = (ASSETS / "style.qss").read_text(encoding="utf-8")
         self._icons: list[tuple[QObject, str, str]] = []
         self.choice = ""
@@ -93,7 +93,14 @@ class Theme(QObject):
     def choose(self, choice: str) -> None:
         """choice: "system", "light" or "dark"."""
         self.choice = choice
-        self._apply(system_is_dark() if choice == "system" else choice == "dark")
+        self._apply(self._system_dark if choice == "system" else choice == "dark")
+
+    def on_system(self, dark: bool) -> None:
+        """The desktop has said what it prefers."""
+        self._system_dark = dark
+        self.application.setProperty("system_dark", dark)
+        if self.choice == "system":
+            self._apply(dark)
 
     def _apply(self, dark: bool) -> None:
         if dark == self.dark:

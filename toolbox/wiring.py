@@ -10,6 +10,7 @@ from PyQt5.QtWidgets import QApplication
 
 from core.inference.cloner import Cloner
 from toolbox.actions import Actions, Tools
+from toolbox.desktop import DesktopTheme
 from toolbox.dialogs import Dialogs, open_outside
 from toolbox.jobs import Lane
 from toolbox.notices import Notices
@@ -37,6 +38,8 @@ class Toolbox(QObject):
         super().__init__()
         self.settings = settings
         self.theme = Theme(application, settings.theme)
+        self.desktop = DesktopTheme(self)
+        self.desktop.dark.connect(self.theme.on_system)
         self.workspace = Workspace(self)
         self.notices = Notices(self)
         self.lanes = {name: Lane(name, self) for name in ("models", "files", "projection", "sound")}
@@ -149,6 +152,7 @@ class Toolbox(QObject):
         """What happens in the workers as soon as the window is up."""
         if self._closing:
             return
+        self.desktop.ask()
         self.actions.map.load_references()
         self.actions.models.rescan()
         self.sound.refresh_devices()
