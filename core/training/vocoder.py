@@ -20,10 +20,11 @@ from core.inference.registry import PRETRAINED, Card
 from core.models.vocos import Config, Vocos
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.crops import Crops
-from core.training.data import REPOSITORY, SAMPLE_RATE, SpeechCache
+from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.training.discriminator import SpectrogramDiscriminator, adversarial_losses, discriminator_loss
 from core.training.pitch import choose_rows, pitch_labels
 from core.training.spectral import MelLayer, SpectralLoss
+from core.training.vocoder_pairs import load_pairs, make_pairs
 from core.types import PROJECT_MEL
 
 CORRECTIONS = 4  # each costs as much as the spectra of a step of Griffin-Lim; more still helps a little
@@ -43,6 +44,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--channels", type=int, default=Config.channels)
     add("--corrections", type=int, default=1, help="corrections of the spectrum while training; the published model makes 4")
     add("--rate", type=float, default=1e-3, help="peak learning rate")
+    add("--pairs-minutes", type=float, default=50, help="sound with mels made by the published synthesizer; 0: none")
     add("--resume", action="store_true", help="go on from the resume file")
     add("--runs", type=Path, default=REPOSITORY / "runs" / "vocoder", help="resume file, pictures, samples")
     add("--publish", type=Path, default=PRETRAINED, help="folder of published models")
@@ -57,7 +59,7 @@ class Trainer:
     """The networks, their optimisers and average, and one step of each stage."""
 
     def __init__(self, config: Config, device: torch.device, rate: float, adversary_channels: int = 16):
-        self.device, self.rate, self.blur = device, rate, True
+        self.device, self.rate = device, rate
         self.model = Vocos(config, torch.tensor(mel_filters(PROJECT_MEL))).to(device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.adversary = SpectrogramDiscriminator(adversary_channels).to(device)
@@ -116,10 +118,13 @@ class Trainer:
         with self.autocast():
             return model(mel, f0, start, noise)
 
-    def model_step(self, sound: Tensor, share: float, adversarial: bool, adversary_share: float) -> dict[str, float]:
-        """One step on sound (B, n): spectral losses, and the discriminators' when `adversarial`."""
+    def model_step(
+        self, sound: Tensor, seen: Tensor, share: float, adversarial: bool, adversary_share: float
+    ) -> dict[str, float]:
+        """One step on sound (B, n): spectral losses, and the discriminators' when `adversarial`. seen: made mels
+        (b, n_mels, T) of the last b sounds; of the others the real mel is shown, every third blurred."""
         mel = self.mel(sound)
-        seen = blurred(mel, 0.5) if self.blur else mel
+        seen = torch.cat([blurred(mel[: len(mel) - len(seen)], 1 / 3), seen])
         made = self.make(seen)
         losses = {}
         losses["log"], losses["conv"] = self.spectral(made, sound)
@@ -293,13 +298,24 @@ def main(argv: list[str]) -> int:
             account("pitch", trainer.pitch_step(sound, f0, trainer.seconds / max(pitch_end, 1e-9)))
         if not args.smoke:
             save_resume(resume_path, trainer.state())
+    pairs = None
+    if args.pairs_minutes and not args.smoke:
+        if not (CACHE / "vocoder_pairs.npz").exists():
+            make_pairs(cache, args.pairs_minutes, say=say)
+        pairs = load_pairs(seed=seed)
     metrics = {}
+    last = time.monotonic()
     while running("model", end):
         share = (trainer.seconds - pitch_end) / max(end - pitch_end, 1e-9)
         adversarial = args.smoke or share >= args.adversarial
         adversary_share = (share - args.adversarial) / max(1 - args.adversarial, 1e-9)
-        sound = torch.tensor(crops.batch(args.batch)[0], device=device)
-        account("model", trainer.model_step(sound, share, adversarial, adversary_share))
+        made_share = args.batch // 3 if pairs else 0
+        sound, seen = crops.batch(args.batch - made_share)[0], np.zeros((0, PROJECT_MEL.n_mels, args.frames), np.float32)
+        if pairs:
+            more, seen = pairs.batch(made_share, args.frames)
+            sound = np.concatenate([sound, more])
+        sound, seen = torch.tensor(sound, device=device), torch.tensor(seen, device=device)
+        account("model", trainer.model_step(sound, seen, share, adversarial, adversary_share))
         if trainer.steps["model"] % args.show_steps == 0:
             metrics, made = trainer.validate(validation)
             say("validation: " + " ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
