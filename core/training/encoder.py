@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from core.audio.partials import WINDOW_FRAMES
 from core.evaluation.verification import equal_error_rate, pair_similarities
 from core.inference.registry import PRETRAINED, Card
+from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
 from core.training.augment import MEL_LEVEL, Augment
 from core.training.checkpoint import load_resume, publish, save_resume
@@ -78,13 +79,14 @@ class GE2ELoss(nn.Module):
 class Trainer:
     """The student, its losses, its optimiser and the running average that gets published."""
 
-    def __init__(self, windows: Windows, settings: Settings, config: VoiceprintConfig, device: str = "cpu"):
+    def __init__(self, windows: Windows, settings: Settings, network: Voiceprint | GE2E, device: str = "cpu"):
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.windows = settings, device, windows
-        self.network = Voiceprint(config).to(device)
+        self.network = network.to(device)
         self.ge2e = GE2ELoss().to(device)
         self.augment = Augment(settings.seed)
-        self._begin_at_the_mean()
+        if isinstance(network, Voiceprint):
+            self._begin_at_the_mean()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         last = [self.network.linear.weight]
         matrices = [p for p in self.network.parameters() if p.ndim > 1 and p is not last[0]]
@@ -109,6 +111,10 @@ class Trainer:
             mean = self.windows.targets[:: max(1, len(self.windows) // 5000)].astype(np.float32).mean(axis=0)
             self.network.linear.bias.copy_(torch.from_numpy(30 * mean / np.linalg.norm(mean)))
 
+    def features(self, mels: Tensor) -> Tensor:
+        """What the network hears of mel energies: their logarithm, or for the published network themselves."""
+        return (torch.log(mels + LOG_FLOOR) if isinstance(self.network, Voiceprint) else mels).to(self.device)
+
     def learning_rate(self) -> float:
         """A short rise, then half a cosine over the minutes given."""
         done = min(1.0, self.seconds / (60 * self.settings.minutes))
@@ -126,7 +132,7 @@ class Trainer:
         mels = self.augment(mels[:, start : start + frames])
         level = self.augment.level(mels)
         jitter = 10 ** (torch.randn(len(mels), 1, 1, generator=self.generator) * 2 / 10)
-        mels = torch.log(mels * (MEL_LEVEL / level) * jitter + LOG_FLOOR).to(self.device)
+        mels = self.features(mels * (MEL_LEVEL / level) * jitter)
         self.network.train()
         with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=has_bfloat16(self.device)):
             embeddings = self.network.soft(mels)
@@ -173,8 +179,8 @@ class Trainer:
         vectors, speakers, cosines = [], [], []
         for utterance in chosen:
             members = np.flatnonzero(windows.utterance == utterance)[:8]
-            mels = torch.from_numpy(np.stack([windows.mel(w) for w in members])).to(self.device)
-            vector = self.average(torch.log(mels + LOG_FLOOR)).mean(dim=0)
+            mels = torch.from_numpy(np.stack([windows.mel(w) for w in members]))
+            vector = self.average(self.features(mels)).mean(dim=0)
             vectors.append((vector / vector.norm()).cpu().numpy())
             speakers.append(windows.speaker[members[0]])
             if windows.voices is not None:
@@ -238,9 +244,10 @@ def draw_map(path: Path, vectors: np.ndarray, speakers: np.ndarray, size: int = 
 
 def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], folder: Path, distilled: bool) -> Path:
     """Writes pretrained/encoder/<name>.safetensors from the running average."""
+    rank = 10 if distilled else 1
     card = Card(
         role="encoder",
-        architecture="voiceprint",
+        architecture="voiceprint" if isinstance(trainer.network, Voiceprint) else "ge2e",
         name=name,
         config=asdict(trainer.network.config),
         space="ge2e-256" if distilled else name,
@@ -248,7 +255,7 @@ def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], fold
         steps=trainer.steps,
         metrics={f"training_{key}": round(value, 4) for key, value in numbers.items()},
         licence="GPL-3.0-or-later",
-        extra={"rank": 10 if distilled else 1, "log_floor": LOG_FLOOR, "minutes": round(trainer.seconds / 60, 1)},
+        extra={"rank": rank, "log_floor": LOG_FLOOR, "set_level": True, "minutes": round(trainer.seconds / 60, 1)},
     )
     state = {
         key: value for key, value in trainer.average.state_dict().items() if not key.endswith("num_batches_tracked")
@@ -262,14 +269,15 @@ def train(
     """Trains for the minutes set (or max_steps), saving and publishing as it goes. Returns the last judgement."""
     settings, distilled = trainer.settings, trainer.windows.targets is not None
     runs.mkdir(parents=True, exist_ok=True)
+    kind = "voiceprint" if isinstance(trainer.network, Voiceprint) else "ge2e"
     means: dict[str, float] = {}
     last_published = trainer.seconds
 
     def judge_and_save() -> dict[str, float]:
         numbers, vectors, speakers = trainer.judge(judged)
         print("  judged: " + "  ".join(f"{key} {value:.4f}" for key, value in numbers.items()), flush=True)
-        draw_map(runs / "map.png", vectors, speakers)
-        save_resume(runs / "resume.pt", trainer.state())
+        draw_map(runs / f"{kind}-map.png", vectors, speakers)
+        save_resume(runs / f"{kind}.pt", trainer.state())
         print(f"  published {publish_student(trainer, name, numbers, folder, distilled)}", flush=True)
         return numbers
 
@@ -303,15 +311,24 @@ def smoke_windows(seed: int = 0) -> Windows:
     return Windows(sounds, count, np.tile([0, 6400], 8), np.full(16, 25600), count, np.arange(16), targets, targets)
 
 
+def new_student(kind: str, tiny: bool) -> Voiceprint | GE2E:
+    """A network to teach. It always begins from random weights: a teacher gives targets, never its own weights."""
+    if kind == "voiceprint":
+        small = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attention=8)
+        return Voiceprint(small if tiny else VoiceprintConfig())
+    return GE2E(GE2EConfig(hidden_size=16, n_layers=2) if tiny else GE2EConfig())
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cli.train encoder", description=__doc__.split("\n\n")[0])
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, earlier runs included")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--resume", action="store_true", help="go on from runs/encoder/resume.pt")
+    parser.add_argument("--resume", action="store_true", help="go on from runs/encoder/<student>.pt")
     parser.add_argument("--from-scratch", action="store_true", help="GE2E loss alone, no teacher (a space of its own)")
     parser.add_argument("--speakers", type=Path, help="a folder with one folder per speaker; implies --from-scratch")
-    parser.add_argument("--name", default="voiceprint", help="of the published file")
+    parser.add_argument("--student", choices=("voiceprint", "ge2e"), default="voiceprint", help="the network to teach")
+    parser.add_argument("--name", help="of the published file (default: the student's)")
     parser.add_argument("--publish-every", type=float, default=10.0, help="minutes of training")
     parser.add_argument("--runs", type=Path, default=RUNS)
     parser.add_argument(
@@ -321,25 +338,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--smoke", action="store_true", help="three tiny steps on invented sound")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
     settings = Settings(minutes=args.minutes, seed=args.seed, publish_minutes=args.publish_every)
-    config = VoiceprintConfig()
     if args.smoke:
         windows = judged = smoke_windows(args.seed)
         settings.speakers, settings.per_speaker = 4, 2
-        config = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attention=8)
     elif args.speakers is not None:
         windows, judged = own_windows(args.speakers)
     else:
         windows, judged = distillation_windows()
     if args.from_scratch:
         windows.targets = windows.voices = judged.targets = judged.voices = None
-    if args.name == "voiceprint" and windows.targets is None:
-        args.name = "my-encoder"  # another space must not pass for the shipped one
-    trainer = Trainer(windows, settings, config, args.device)
-    state = load_resume(args.runs / "resume.pt") if args.resume else None
+    # Another space must not pass for the shipped one.
+    name = args.name or ("my-encoder" if windows.targets is None else args.student)
+    network = new_student(args.student, args.smoke)
+    trainer = Trainer(windows, settings, network, args.device)
+    state = load_resume(args.runs / f"{args.student}.pt") if args.resume else None
     if state is not None:
         trainer.restore(state)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was learnt, as Ctrl-C does
     print(f"{len(windows)} windows of {len(trainer.batches.groups)} speakers, {len(judged)} to judge by", flush=True)
-    train(trainer, judged, args.name, args.output, args.runs, max_steps=trainer.steps + 3 if args.smoke else None)
+    train(trainer, judged, name, args.output, args.runs, max_steps=trainer.steps + 3 if args.smoke else None)
     return 0
