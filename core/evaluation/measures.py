@@ -15,7 +15,9 @@ SAMPLE_RATE = 16000
 
 
 def _missing(package: str) -> VoiceError:
-    return VoiceError(f"This evaluation needs the package {package}.", "Install it with: pip install -r requirements-train.txt")
+    return VoiceError(
+        f"This evaluation needs the package {package}.", "Install it with: pip install -r requirements-train.txt"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -97,8 +99,8 @@ def pitch(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def pitch_errors(reference: np.ndarray, made: np.ndarray) -> dict[str, float]:
     """How the pitch of `made` differs from that of `reference`: "cents" (RMSE over frames voiced in both),
-    "cents_median", "gross" (share of these frames wrong by over half an octave) and "voicing" (share of frames voiced in
-    only one of them)."""
+    "cents_median", "gross" (share of these frames wrong by over half an octave) and "voicing" (share of frames voiced
+    in only one of them)."""
     (f0, voiced), (f0_made, voiced_made) = pitch(reference), pitch(made)
     n = min(len(f0), len(f0_made))
     both = voiced[:n] & voiced_made[:n]

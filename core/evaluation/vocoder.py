@@ -1,7 +1,7 @@
 """python -m cli.evaluate vocoder: copy synthesis of speakers never trained on, the neural vocoder beside Griffin-Lim.
 
-Real speech becomes a mel, the vocoder makes it sound again, and judges compare the two. A table goes to stdout, all numbers
-to docs/evaluation/vocoder.json, spectrogram pairs to vocoder.png beside it.
+Real speech becomes a mel, the vocoder makes it sound again, and judges compare the two. A table goes to stdout, all
+numbers to docs/evaluation/vocoder.json, spectrogram pairs to vocoder.png beside it.
 """
 
 import argparse
@@ -94,7 +94,9 @@ def picture(path: Path, pairs: list[tuple[str, dict[str, np.ndarray]]]) -> None:
     axes = figure.subplots(len(pairs[0][1]), len(pairs), squeeze=False)
     for column, (title, versions) in enumerate(pairs):
         for axis, (name, samples) in zip(axes[:, column], versions.items(), strict=True):
-            axis.specgram(samples[: 3 * SAMPLE_RATE] + 1e-7, NFFT=512, noverlap=400, Fs=SAMPLE_RATE, vmin=-140, vmax=-30)
+            axis.specgram(
+                samples[: 3 * SAMPLE_RATE] + 1e-7, NFFT=512, noverlap=400, Fs=SAMPLE_RATE, vmin=-140, vmax=-30
+            )
             axis.set_title(f"{title}: {name}")
             axis.set_ylabel("Hz")
     figure.savefig(path)
@@ -106,7 +108,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--vocoder", help="name of a published vocoder (the best one)")
     parser.add_argument("--folder", type=Path, default=registry.PRETRAINED)
     parser.add_argument("--output", type=Path, default=REPOSITORY / "docs" / "evaluation")
-    parser.add_argument("--split", choices=("val_unseen", "val_seen"), default="val_unseen", help="val_seen while developing")
+    parser.add_argument(
+        "--split", choices=("val_unseen", "val_seen"), default="val_unseen", help="val_seen while developing"
+    )
     parser.add_argument("--no-words", action="store_true", help="leave out speech recognition, the slowest judge")
     parser.add_argument("--threads", type=int, default=0, help="threads of torch; 0: its own choice")
     args = parser.parse_args(argv)
@@ -138,18 +142,31 @@ def main(argv: list[str]) -> int:
             wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
             versions[name] = np.concatenate([chunk.samples for chunk in made])
             result = measure(original, versions[name], row, not args.no_words)
-            result |= {"rtf": wall / mel.seconds, "cpu": cpu / mel.seconds, "first_ms": 1000 * first, "lossy": row.set == LOSSY}
+            result |= {
+                "rtf": wall / mel.seconds,
+                "cpu": cpu / mel.seconds,
+                "first_ms": 1000 * first,
+                "lossy": row.set == LOSSY,
+            }
             results[name].append(result)
         if len(pairs) < 3:
             pairs.append((row.utt_id, versions))
         print(f"{n + 1} of {len(rows)}", file=sys.stderr)
     shown, summary = {}, {}
     for name, values in results.items():
-        groups = {"": values, "lossless": [v for v in values if not v["lossy"]], "lossy": [v for v in values if v["lossy"]]}
+        groups = {
+            "": values,
+            "lossless": [v for v in values if not v["lossy"]],
+            "lossy": [v for v in values if v["lossy"]],
+        }
         for group, chosen in groups.items():
             if chosen and (group == "" or len(chosen) < len(values)):
-                shown[f"{name} {group}".strip()] = average([{k: v for k, v in r.items() if k != "lossy"} for r in chosen])
-        summary[name] = {group or "all": shown[f"{name} {group}".strip()] for group in groups if f"{name} {group}".strip() in shown}
+                shown[f"{name} {group}".strip()] = average(
+                    [{k: v for k, v in r.items() if k != "lossy"} for r in chosen]
+                )
+        summary[name] = {
+            group or "all": shown[f"{name} {group}".strip()] for group in groups if f"{name} {group}".strip() in shown
+        }
     print(table(shown))
     args.output.mkdir(parents=True, exist_ok=True)
     about = {
@@ -160,4 +177,3 @@ def main(argv: list[str]) -> int:
     (args.output / "vocoder.json").write_text(json.dumps(about, indent=1) + "\n")
     picture(args.output / "vocoder.png", pairs)
     return 0
-

@@ -20,8 +20,8 @@ from core.types import Mel, MelFormat, Waveform
 class GriffinLim:
     """A Vocoder for mels of any format; `card.mel_format` only names the usual one.
 
-    Long mels are made in segments. Each begins inside the sound already made, takes its phases there from it, and is faded
-    over, so joints are not heard and memory stays bounded.
+    Long mels are made in segments. Each begins inside the sound already made, takes its phases there from it, and is
+    faded over, so joints are not heard and memory stays bounded.
     """
 
     SEGMENT = 800  # frames

@@ -1,7 +1,6 @@
 """Mel to sound with a trained network, chunk by chunk, every chunk exactly a piece of the whole."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +16,9 @@ from core.types import Mel, Waveform
 class NeuralVocoder:
     """A Vocoder over `core.models.vocos`.
 
-    A sample depends on `reach` frames at either side, on the running phase of the source and on noise numbered by sample.
-    So each chunk is computed with that much context, the phase is carried along, and the noise is drawn by position:
-    the chunks are the whole, whatever their size.
+    A sample depends on `reach` frames at either side, on the running phase of the source and on noise numbered by
+    sample. So each chunk is computed with that much context, the phase is carried along, and the noise is drawn by
+    position: the chunks are the whole, whatever their size.
     """
 
     FIRST = 24  # frames of the first chunk: 0.3 s, soon to be heard
@@ -42,7 +41,8 @@ class NeuralVocoder:
         return Waveform(np.concatenate(chunks) if chunks else np.zeros(0, np.float32), self.mel_format.sample_rate)
 
     def stream(self, mel: Mel, seed: int = 0, report: Report = silent) -> Iterator[Waveform]:
-        """The same samples as `vocode`: 0.3 s first, then 2 s at a time. The seed chooses the noise of breath and hiss."""
+        """The same samples as `vocode`: 0.3 s first, then 2 s at a time. The seed chooses the noise of breath and
+        hiss."""
         if mel.format != self.mel_format:
             raise FormatMismatch(
                 f"The vocoder {self.name} reads another kind of mel than this one.",
@@ -60,7 +60,8 @@ class NeuralVocoder:
 
     @torch.inference_mode()
     def _chunk(self, frames: np.ndarray, start: int, stop: int, cycles: float, seed: int) -> tuple[np.ndarray, float]:
-        """Samples from frame `start` to frame `stop`, and the source's cycles (modulo 1) at `stop`, given those at `start`."""
+        """Samples from frame `start` to frame `stop`, and the source's cycles (modulo 1) at `stop`, given those at
+        `start`."""
         hop, reach = self.config.hop_length, self.config.reach
         left, right = max(0, start - reach), min(frames.shape[1], stop + reach + 1)
         mel = torch.tensor(frames[None, :, left:right])

@@ -1,8 +1,8 @@
 """A vocoder that filters a source: frames of a Fourier spectrum, predicted at frame rate, one inverse STFT at the end.
 
-The frame-rate ConvNeXt backbone and the inverse-STFT head are those of Vocos (Siuzdak 2023, arXiv 2306.00814). Unlike it,
-the head does not invent phases. The pitch is read off the mel, a band-limited pulse train of that pitch and white noise are
-made, and the head predicts, per frequency and frame, a complex filter for the pulses and a gain for the noise
+The frame-rate ConvNeXt backbone and the inverse-STFT head are those of Vocos (Siuzdak 2023, arXiv 2306.00814). Unlike
+it, the head does not invent phases. The pitch is read off the mel, a band-limited pulse train of that pitch and white
+noise are made, and the head predicts, per frequency and frame, a complex filter for the pulses and a gain for the noise
 (as in the neural homomorphic vocoder, Liu et al. 2020). The pulses carry an exact running phase, so the pitch cannot
 drift or jitter, and the filter's phase is a smooth, local thing that plain spectral losses can teach on a CPU.
 
@@ -92,7 +92,12 @@ class PitchReader(nn.Module):
         super().__init__()
         self.config = config
         self.net = Backbone(
-            config.n_mels, config.pitch_channels, config.expansion, config.pitch_blocks, config.kernel, config.pitch_bins
+            config.n_mels,
+            config.pitch_channels,
+            config.expansion,
+            config.pitch_blocks,
+            config.kernel,
+            config.pitch_bins,
         )
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -119,13 +124,19 @@ class Vocos(nn.Module):
     """mel (B, n_mels, T) -> sound (B, (T - 1) * hop_length). See the module's docstring."""
 
     def __init__(self, config: Config, filters: Tensor | None = None):
-        """filters: mel filters (n_mels, F), needed only to begin training: they place the mel bands on the frequencies."""
+        """filters: mel filters (n_mels, F), needed only to begin training: they place the mel bands on the
+        frequencies."""
         super().__init__()
         self.config = config
         frequencies = config.n_fft // 2 + 1
         self.pitch = PitchReader(config)
         self.net = Backbone(
-            config.n_mels, config.channels, config.expansion, config.blocks, config.kernel, 3 * frequencies + config.noise_points + config.n_mels
+            config.n_mels,
+            config.channels,
+            config.expansion,
+            config.blocks,
+            config.kernel,
+            3 * frequencies + config.noise_points + config.n_mels,
         )
         spread = torch.zeros(frequencies, config.n_mels)
         self.register_buffer("filters", torch.zeros(config.n_mels, frequencies) if filters is None else filters.clone())
@@ -156,7 +167,9 @@ class Vocos(nn.Module):
         hop = self.config.hop_length
         cycles = self.cycles(f0)
         edge = f0.double() * (hop / self.config.sample_rate)
-        cycles = torch.cat([cycles[:, :1] - 2 * edge[:, :1], cycles[:, :1] - edge[:, :1], cycles, cycles[:, -1:] + edge[:, -1:]], dim=1)
+        cycles = torch.cat(
+            [cycles[:, :1] - 2 * edge[:, :1], cycles[:, :1] - edge[:, :1], cycles, cycles[:, -1:] + edge[:, -1:]], dim=1
+        )
         f0 = torch.cat([f0[:, :1], f0[:, :1], f0, f0[:, -1:], f0[:, -1:]], dim=1).double()
         t = torch.arange(hop, device=f0.device, dtype=torch.float64) / hop
         slope = f0[:, 1:, None] - f0[:, :-1, None]
@@ -196,8 +209,9 @@ class Vocos(nn.Module):
         return (total[:, half : half + T - 1] / weight[half : half + T - 1]).flatten(1)
 
     def forward(self, mel: Tensor, f0: Tensor, start: Tensor, noise: Tensor) -> Tensor:
-        """mel (B, n_mels, T) natural log; f0 (B, T) from `read_pitch`; start (B,) cycles of the source at the first frame;
-        noise (B, (T + 3) * hop_length), normal, beginning two frames before the first. Returns (B, (T - 1) * hop_length)."""
+        """Mel (B, n_mels, T) natural log; f0 (B, T) from `read_pitch`; start (B,) cycles of the source at the first
+        frame; noise (B, (T + 3) * hop_length), normal, beginning two frames before the first. Returns (B, (T - 1) *
+        hop_length)."""
         out = self.net(mel)
         with torch.autocast(mel.device.type, enabled=False):  # exponentials and spectra want full precision
             return self._synthesize(mel.float(), out, f0, start, noise)
@@ -209,7 +223,9 @@ class Vocos(nn.Module):
         base = mel.transpose(1, 2) @ self.spread.t()
         B, T, _ = attack.shape
         # noise gains at noise_points per frame, held over the two frames before and after, linear in between
-        envelope = pad(attack.reshape(B, 1, T * c.noise_points), (2 * c.noise_points, c.noise_points + 1), mode="replicate")
+        envelope = pad(
+            attack.reshape(B, 1, T * c.noise_points), (2 * c.noise_points, c.noise_points + 1), mode="replicate"
+        )
         step = c.hop_length // c.noise_points
         t = torch.arange(step, device=mel.device) / step
         envelope = envelope[:, 0, :-1, None] * (1 - t) + envelope[:, 0, 1:, None] * t
@@ -227,8 +243,8 @@ class Vocos(nn.Module):
         """The spectrum (B, T, F) of the sound that `spectrum` makes, each mel band scaled to what `mel` asks for: noise
         that came out too strong or too weak at some place and time is set right.
 
-        trust (B, T, n_mels): how far each value of the mel is followed, 0 to 1. The mel of a recording knows the noise's
-        every flicker; a synthesizer's is an average, and noise made to follow an average sounds unnatural.
+        trust (B, T, n_mels): how far each value of the mel is followed, 0 to 1. The mel of a recording knows the
+        noise's every flicker; a synthesizer's is an average, and noise made to follow an average sounds unnatural.
         """
         spectrum = self.spectrum(self.sound(spectrum, edges=True))
         # the square root's gradient must stay finite at silence

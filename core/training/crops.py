@@ -11,7 +11,9 @@ class Crops:
     samples: per crop. labels: row -> F0 every `hop` samples; when given, crops begin on label times and bring their F0.
     """
 
-    def __init__(self, cache: SpeechCache, rows: list[int], samples: int, seed: int, labels: dict | None = None, hop: int = 200):
+    def __init__(
+        self, cache: SpeechCache, rows: list[int], samples: int, seed: int, labels: dict | None = None, hop: int = 200
+    ):
         self.cache, self.samples, self.labels, self.hop = cache, samples, labels, hop
         self.rng = np.random.default_rng(seed)
         longest = int(samples * 1.3) + hop
@@ -61,7 +63,10 @@ class Crops:
         if rng.random() < 0.15:  # noise that a vocoder must give back, white to brownish
             noise = rng.standard_normal(len(sound))
             pole = rng.uniform(0, 0.9)
-            noise = np.fft.irfft(np.fft.rfft(noise) / np.abs(1 - pole * np.exp(-1j * np.linspace(0, np.pi, len(sound) // 2 + 1))), len(sound))
+            noise = np.fft.irfft(
+                np.fft.rfft(noise) / np.abs(1 - pole * np.exp(-1j * np.linspace(0, np.pi, len(sound) // 2 + 1))),
+                len(sound),
+            )
             level = np.sqrt(np.mean(sound**2)) * 10 ** (rng.uniform(-35, -12) / 20)
             sound = sound + noise * (level / (noise.std() + 1e-9))
         return np.clip(sound, -1, 1).astype(np.float32)

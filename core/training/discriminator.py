@@ -1,7 +1,7 @@
 """Light discriminators of spectrograms at three resolutions, and the hinge losses around them.
 
-Source: the multi-resolution discriminator of UnivNet (Jang et al. 2021), here on complex spectra (as EnCodec does, Défossez
-et al. 2022), with few channels so that a CPU can afford it.
+Source: the multi-resolution discriminator of UnivNet (Jang et al. 2021), here on complex spectra (as EnCodec does,
+Défossez et al. 2022), with few channels so that a CPU can afford it.
 """
 
 import torch
@@ -21,7 +21,9 @@ class OneResolution(nn.Module):
         strides = [(1, 1), (2, 1), (2, 1), (2, 1), (1, 1)]
         inputs = [3] + [channels] * 4
         self.layers = nn.ModuleList(
-            nn.utils.parametrizations.weight_norm(nn.Conv2d(i, channels, (5 if s[0] > 1 else 3, 3), s, (2 if s[0] > 1 else 1, 1)))
+            nn.utils.parametrizations.weight_norm(
+                nn.Conv2d(i, channels, (5 if s[0] > 1 else 3, 3), s, (2 if s[0] > 1 else 1, 1))
+            )
             for i, s in zip(inputs, strides, strict=True)
         )
         self.score = nn.utils.parametrizations.weight_norm(nn.Conv2d(channels, 1, 3, padding=1))

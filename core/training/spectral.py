@@ -1,4 +1,5 @@
-"""Spectra in torch: the project's mel as `core.audio.mel` makes it, and losses between spectra of several resolutions."""
+"""Spectra in torch: the project's mel as `core.audio.mel` makes it, and losses between spectra of several
+resolutions."""
 
 import torch
 from torch import Tensor, nn

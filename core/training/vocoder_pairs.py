@@ -21,7 +21,8 @@ class Pairs:
         self.rng = np.random.default_rng(seed)
 
     def batch(self, n: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
-        """Random crops at random levels: sounds float32 (n, (frames - 1) * hop), made mels float32 (n, n_mels, frames)."""
+        """Random crops at random levels: sounds float32 (n, (frames - 1) * hop), made mels float32 (n, n_mels,
+        frames)."""
         hop = PROJECT_MEL.hop_length
         sounds, mels = [], []
         while len(mels) < n:
@@ -64,9 +65,7 @@ def make_pairs(
     for part in sorted(folder.glob("alignments_clean-*.npz")):
         aligned.update(load_alignments(part))
     cards = registry.available()[0]["synthesizer"]
-    rows = [
-        i for i, r in enumerate(cache.rows) if r.utt_id in aligned and r.utt_id in voices and r.split == "train"
-    ]
+    rows = [i for i, r in enumerate(cache.rows) if r.utt_id in aligned and r.utt_id in voices and r.split == "train"]
     if not cards or not rows:
         say("no synthesizer, or no alignments of its training: the vocoder learns from real mels alone")
         return

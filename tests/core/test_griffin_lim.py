@@ -35,7 +35,15 @@ def test_it_is_a_vocoder(griffin_lim):
     assert isinstance(griffin_lim, Vocoder)
 
 
-@pytest.mark.parametrize("format", [PROJECT_MEL, TACOTRON, MelFormat(power=2.0), MelFormat(sample_rate=22050, n_fft=1024, win_length=1024, hop_length=276)])
+@pytest.mark.parametrize(
+    "format",
+    [
+        PROJECT_MEL,
+        TACOTRON,
+        MelFormat(power=2.0),
+        MelFormat(sample_rate=22050, n_fft=1024, win_length=1024, hop_length=276),
+    ],
+)
 def test_a_tone_comes_back_with_its_pitch_level_and_length(griffin_lim, format):
     original = tone(sample_rate=format.sample_rate)
     mel = mel_spectrogram(original, format)

@@ -27,14 +27,18 @@ def vocoder() -> NeuralVocoder:
     for parameter in model.net.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.15)
-    return NeuralVocoder(Card("vocoder", "vocos", "tiny", config=TINY.__dict__, mel_format=PROJECT_MEL), model.state_dict())
+    return NeuralVocoder(
+        Card("vocoder", "vocos", "tiny", config=TINY.__dict__, mel_format=PROJECT_MEL), model.state_dict()
+    )
 
 
 @pytest.fixture(scope="module")
 def mel() -> Mel:
     t = np.arange(16000 * 6) / 16000
     sound = 0.1 * np.sign(np.sin(2 * np.pi * (140 * t + 10 * np.sin(2 * t)))) * (np.sin(3 * t) > -0.5)
-    return mel_spectrogram(Waveform(sound + 0.003 * np.random.default_rng(0).standard_normal(len(t)), 16000), PROJECT_MEL)
+    return mel_spectrogram(
+        Waveform(sound + 0.003 * np.random.default_rng(0).standard_normal(len(t)), 16000), PROJECT_MEL
+    )
 
 
 def test_it_is_a_vocoder(vocoder):
