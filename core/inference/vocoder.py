@@ -58,8 +58,18 @@ class NeuralVocoder:
             start = stop
             report(start / last, "vocoding")
 
-    @torch.inference_mode()
-    def _chunk(self, frames: np.ndarray, start: int, stop: int, cycles: float, seed: int) -> tuple[np.ndarray, float]:
+    def _chunk(self, *piece) -> tuple[np.ndarray, float]:
+        # One thread: sums in one order, so the same samples on any machine; so small a network gains little from more,
+        # and loses much where something else is running.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.inference_mode():
+                return self._compute(*piece)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _compute(self, frames: np.ndarray, start: int, stop: int, cycles: float, seed: int) -> tuple[np.ndarray, float]:
         """Samples from frame `start` to frame `stop`, and the source's cycles (modulo 1) at `stop`, given those at
         `start`."""
         hop, reach = self.config.hop_length, self.config.reach
