@@ -48,7 +48,9 @@ class GriffinLim:
         report(0.0, "Griffin-Lim")
         while start < T - 1:
             stop = T if T - start <= self.SEGMENT + 4 * overlap else start + self.SEGMENT
-            magnitude = linear_magnitudes(mel.frames[:, start:stop], format)
+            magnitude = linear_magnitudes(
+                mel.frames[:, start:stop], format, report=lambda _, note, at=start / T: report(at, note)
+            )
             phases = np.exp(2j * np.pi * rng.random(magnitude.shape, dtype=np.float32)).astype(np.complex64)
 
             def done(fraction: float, start=start, stop=stop) -> None:
@@ -110,7 +112,7 @@ def _inverse_filters(format: MelFormat) -> np.ndarray:
     return np.linalg.pinv(mel_filters(format).astype(np.float64)).astype(np.float32)
 
 
-def linear_magnitudes(frames: np.ndarray, format: MelFormat, n_iter: int = 30) -> np.ndarray:
+def linear_magnitudes(frames: np.ndarray, format: MelFormat, n_iter: int = 30, report: Report = silent) -> np.ndarray:
     """Non-negative STFT magnitudes (T, F) whose mel comes close to `frames` (n_mels, T), by multiplicative updates.
 
     Normalised values are taken as linear in the compressed scale: `range` low stands for the floor, high for 1.
@@ -129,7 +131,8 @@ def linear_magnitudes(frames: np.ndarray, format: MelFormat, n_iter: int = 30) -
     linear = np.maximum(_inverse_filters(format) @ values, 1e-9)
     # Lee and Seung's updates from the clipped pseudo-inverse
     target, gram = filters.T @ values, filters.T @ filters
-    for _ in range(n_iter):
+    for iteration in range(n_iter):
+        report(iteration / n_iter, "Griffin-Lim")
         linear *= target / np.maximum(gram @ linear, 1e-12)
     return np.ascontiguousarray((linear ** (1 / format.power)).T, np.float32)
 
