@@ -17,7 +17,15 @@ from core.training.checkpoint import publish
 from core.types import PROJECT_MEL, Embedding, SpeakOptions
 
 SMALL = TempoConfig(
-    ALPHABETS["ipa-1"].size, d_text=24, d_prosody=16, d_pause=16, d_frame=24, d_condition=8, text_blocks=2, frame_blocks=2, prosody_blocks=1
+    ALPHABETS["ipa-1"].size,
+    d_text=24,
+    d_prosody=16,
+    d_pause=16,
+    d_frame=24,
+    d_condition=8,
+    text_blocks=2,
+    frame_blocks=2,
+    prosody_blocks=1,
 )
 
 
@@ -28,7 +36,14 @@ def published(tmp_path_factory):
     with torch.no_grad():
         network.prosody_out.bias[0] = 1.8  # about 6 frames a symbol
     extra = {
-        "constants": {"mel_mean": [-5.0] * 80, "mel_std": [2.0] * 80, "f0_mean": 5.0, "f0_std": 0.3, "level_mean": -5.0, "level_std": 1.0},
+        "constants": {
+            "mel_mean": [-5.0] * 80,
+            "mel_std": [2.0] * 80,
+            "f0_mean": 5.0,
+            "f0_std": 0.3,
+            "level_mean": -5.0,
+            "level_std": 1.0,
+        },
         "statistics": {"phone_scale": 1.0, "pause_scale": 1.0, "duration_spread": 0.4, "f0_spread": 0.6},
     }
     card = Card("synthesizer", "tempo", "tiny", asdict(SMALL), PROJECT_MEL, "ge2e-256", "ipa-1", ("en",), extra=extra)
@@ -78,12 +93,16 @@ def test_a_seed_varies_the_delivery_and_temperature_zero_does_not(synthesizer, v
     text = "The seed decides how this is said."
     calm, lively = SpeakOptions(temperature=0.0), SpeakOptions(temperature=1.0)
     assert synthesizer.synthesize(text, voice, 1, calm)[1].ends == synthesizer.synthesize(text, voice, 2, calm)[1].ends
-    assert synthesizer.synthesize(text, voice, 1, lively)[1].ends != synthesizer.synthesize(text, voice, 2, lively)[1].ends
+    assert (
+        synthesizer.synthesize(text, voice, 1, lively)[1].ends != synthesizer.synthesize(text, voice, 2, lively)[1].ends
+    )
 
 
 def test_speed_scales_the_length(synthesizer, voice):
     text = "A sentence that is said faster and slower than usual."
-    lengths = [synthesizer.synthesize(text, voice, 0, SpeakOptions(speed=s, temperature=0))[0].seconds for s in (0.5, 1.0, 2.0)]
+    lengths = [
+        synthesizer.synthesize(text, voice, 0, SpeakOptions(speed=s, temperature=0))[0].seconds for s in (0.5, 1.0, 2.0)
+    ]
     assert lengths[0] == pytest.approx(2 * lengths[1], rel=0.06)
     assert lengths[2] == pytest.approx(lengths[1] / 2, rel=0.12)
 
@@ -97,7 +116,9 @@ def test_the_alignment_covers_the_mel_and_names_the_words(synthesizer, voice):
     assert times == sorted(times)
 
 
-@pytest.mark.parametrize("text", ["No", "I", "A B C", "1234567890", "ALL IN CAPITALS", '"Quotes" (and) [brackets]!', "😀", "word " * 300])
+@pytest.mark.parametrize(
+    "text", ["No", "I", "A B C", "1234567890", "ALL IN CAPITALS", '"Quotes" (and) [brackets]!', "😀", "word " * 300]
+)
 def test_odd_sentences_are_spoken_at_a_sane_length(synthesizer, voice, text):
     mel, alignment = synthesizer.synthesize(text, voice)
     assert np.isfinite(mel.frames).all()

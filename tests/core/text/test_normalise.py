@@ -64,7 +64,10 @@ def test_what_cannot_be_spoken_is_left_out():
     assert said("one *** two") == "one two"
 
 
-@pytest.mark.parametrize("text", ["", "\x00\x07", "$", "5/0", "99:99", "0/0/0000", "1e400", "9" * 400, "@", "http://", "ᚠ", "½", "'", "\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "\x00\x07", "$", "5/0", "99:99", "0/0/0000", "1e400", "9" * 400, "@", "http://", "ᚠ", "½", "'", "\ud800"],
+)
 def test_no_text_breaks_it(text):
     for word in normalise(text):
         assert all(isinstance(spoken, str) and spoken for spoken in word.spoken)

@@ -1,3 +1,4 @@
+import itertools
 import random
 
 import numpy as np
@@ -43,7 +44,16 @@ def test_two_steps_publish_a_model_that_speaks_and_resumes(tmp_path, capsys):
 def test_training_lowers_the_loss():
     torch.manual_seed(0)
     pieces = training.synthetic_pieces()
-    config = training.TempoConfig(training.ALPHABET.size, d_text=16, d_prosody=16, d_pause=16, d_frame=32, d_condition=8, text_blocks=1, frame_blocks=1)
+    config = training.TempoConfig(
+        training.ALPHABET.size,
+        d_text=16,
+        d_prosody=16,
+        d_pause=16,
+        d_frame=32,
+        d_condition=8,
+        text_blocks=1,
+        frame_blocks=1,
+    )
     training_rate = 2e-2
     trainer = training.Trainer(config, pieces.constants, torch.device("cpu"), 1e9, rate=training_rate)
     batch = pieces.batch([0, 1], random.Random(0))
@@ -53,7 +63,16 @@ def test_training_lowers_the_loss():
 
 def test_a_resumed_trainer_continues_where_it_stopped():
     pieces = training.synthetic_pieces()
-    config = training.TempoConfig(training.ALPHABET.size, d_text=16, d_prosody=16, d_pause=16, d_frame=16, d_condition=8, text_blocks=1, frame_blocks=1)
+    config = training.TempoConfig(
+        training.ALPHABET.size,
+        d_text=16,
+        d_prosody=16,
+        d_pause=16,
+        d_frame=16,
+        d_condition=8,
+        text_blocks=1,
+        frame_blocks=1,
+    )
     first = training.Trainer(config, pieces.constants, torch.device("cpu"), 60)
     first.step(pieces.batch([0, 1, 2], random.Random(0)))
     first.seconds = 12
@@ -78,7 +97,13 @@ def test_the_critics_push_is_bounded_whatever_its_losses():
 
 def aligned(*entries) -> Aligned:
     letters, words, starts, ends = zip(*entries, strict=True)
-    return Aligned(np.array(letters), np.zeros(len(letters), np.int8), np.array(words), np.array(starts, np.float32), np.array(ends, np.float32))
+    return Aligned(
+        np.array(letters),
+        np.zeros(len(letters), np.int8),
+        np.array(words),
+        np.array(starts, np.float32),
+        np.array(ends, np.float32),
+    )
 
 
 def sound(seconds: float, *silences: tuple[float, float]) -> np.ndarray:
@@ -89,7 +114,15 @@ def sound(seconds: float, *silences: tuple[float, float]) -> np.ndarray:
 
 
 def test_silences_become_pauses_and_boundaries_take_no_time():
-    entries = [("", -1, 0.0, 0.3), ("h", 0, 0.3, 0.4), ("i", 0, 0.4, 0.6), ("m", 1, 0.6, 0.8), ("", -1, 0.8, 1.3), ("n", 2, 1.3, 1.6), ("", -1, 1.6, 2.0)]
+    entries = [
+        ("", -1, 0.0, 0.3),
+        ("h", 0, 0.3, 0.4),
+        ("i", 0, 0.4, 0.6),
+        ("m", 1, 0.6, 0.8),
+        ("", -1, 0.8, 1.3),
+        ("n", 2, 1.3, 1.6),
+        ("", -1, 1.6, 2.0),
+    ]
     tokens = tokens_of(aligned(*entries), sound(2.0, (0, 0.3), (0.8, 1.3), (1.6, 2.0)))
     assert [t.symbol.letters for t in tokens] == ["^", "h", "i", " ", "m", ".", "n", "$"]
     assert tokens[3].start == tokens[3].end
@@ -116,7 +149,24 @@ def test_long_utterances_are_cut_in_pauses_and_no_phone_is_lost():
 
 
 def test_every_english_phone_has_a_cmu_pronunciation():
-    words = "strength button hour fire poor idea beige thorough garage onion little cotton vision church judge yacht".split()
+    words = [
+        "strength",
+        "button",
+        "hour",
+        "fire",
+        "poor",
+        "idea",
+        "beige",
+        "thorough",
+        "garage",
+        "onion",
+        "little",
+        "cotton",
+        "vision",
+        "church",
+        "judge",
+        "yacht",
+    ]
     for phones in phonemize(words):
         for phone in phones:
             assert cmu(phone.letters)
@@ -146,7 +196,7 @@ def test_phones_are_found_in_real_speech():
     timed = Aligner(words).align(samples, words)
     phones = [t for t in timed if t.word >= 0]
     assert len(phones) == sum(map(len, words))
-    assert all(a.end <= b.start + 1e-6 for a, b in zip(timed[:-1], timed[1:], strict=True))
+    assert all(a.end <= b.start + 1e-6 for a, b in itertools.pairwise(timed))
     assert phones[-1].end > 0.75 * row.seconds
     assert np.mean([t.end - t.start for t in phones]) == pytest.approx(0.08, abs=0.03)
 
