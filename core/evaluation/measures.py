@@ -98,14 +98,22 @@ def pitch(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pitch_errors(reference: np.ndarray, made: np.ndarray) -> dict[str, float]:
-    """How the pitch of `made` differs from that of `reference`: "cents" (RMSE over frames voiced in both),
-    "cents_median", "gross" (share of these frames wrong by over half an octave) and "voicing" (share of frames voiced
-    in only one of them)."""
+    """How the pitch of `made` differs from that of `reference`.
+
+    "cents": RMSE over frames voiced in both; "cents_median" of the same; "gross": their share wrong by over half an
+    octave; "voicing": share of all frames voiced in only one of them. "cents_steady": RMSE over frames whose
+    neighbours are voiced too, within a semitone, in both sounds: at the edges of voicing and at jumps the tracker errs
+    even between two copies of one recording.
+    """
+    from core.training.pitch import trusted
+
     (f0, voiced), (f0_made, voiced_made) = pitch(reference), pitch(made)
     n = min(len(f0), len(f0_made))
     both = voiced[:n] & voiced_made[:n]
+    steady = (trusted(f0[:n]) > 0) & (trusted(f0_made[:n]) > 0)
     cents = 1200 * np.log2(f0_made[:n][both] / f0[:n][both]) if both.any() else np.zeros(1)
     return {
+        "cents_steady": float(np.sqrt(np.mean(cents[steady[both]] ** 2))) if steady.any() else 0.0,
         "cents": float(np.sqrt(np.mean(cents**2))),
         "cents_median": float(np.median(np.abs(cents))),
         "gross": float(np.mean(np.abs(cents) > 600)),
