@@ -14,6 +14,28 @@ def pair_similarities(vectors: np.ndarray, speakers: np.ndarray) -> tuple[np.nda
     return scores[same], scores[~same]
 
 
+def enrolled_similarities(
+    vectors: np.ndarray, speakers: np.ndarray, enrolment: int = 5, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines of each utterance with every speaker's voice: the mean of `enrolment` of the speaker's other utterances.
+
+    This is how the toolbox uses voices, and how GE2E is verified (Wan et al. 2018, sec. 3.1).
+    Returns float32 (n,), (n * (n_speakers - 1),).
+    """
+    rng = np.random.default_rng(seed)
+    same, different = [], []
+    members = {speaker: np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)}
+    for i, vector in enumerate(vectors):
+        for speaker, own in members.items():
+            others = rng.permutation(own[own != i])[:enrolment]
+            if len(others):
+                voice = vectors[others].mean(axis=0)
+                (same if speaker == speakers[i] else different).append(
+                    vector @ voice / max(np.linalg.norm(voice), 1e-9)
+                )
+    return np.array(same, np.float32), np.array(different, np.float32)
+
+
 def equal_error_rate(same: np.ndarray, different: np.ndarray) -> float:
     """The share of wrong answers at the threshold where both kinds of error are as frequent, in [0, 1].
 

@@ -138,8 +138,11 @@ class GE2EEncoder(WindowedEncoder):
         super().__init__(card)
         self.network = GE2E(GE2EConfig.of(tensors)).eval()
         self.network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
+        self._set_level = bool(card.extra.get("set_level"))
 
     def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+        if self._set_level:  # the published weights were never shown loud sound brought down
+            speech = set_level(speech)
         yield from _batches(speech, partial_starts(len(speech)), lambda mels: mels)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, normalize
 
 LOSS_SCALARS = ("similarity_weight", "similarity_bias")
 """Keys of a published checkpoint that belong to its loss, not to the network."""
@@ -43,11 +44,19 @@ class GE2E(nn.Module):
         self.lstm = nn.LSTM(config.n_mels, config.hidden_size, config.n_layers, batch_first=True)
         self.linear = nn.Linear(config.hidden_size, config.embedding_size)
 
+    def raw(self, mels: Tensor) -> Tensor:
+        """mels: (B, T, n_mels) power mels, not logarithmic -> (B, embedding_size) before ReLU and norm."""
+        _, (hidden, _) = self.lstm(mels)
+        return self.linear(hidden[-1])
+
     def forward(self, mels: Tensor) -> Tensor:
         """mels: (B, T, n_mels) power mels, not logarithmic -> embeddings (B, embedding_size), not negative, norm 1."""
-        _, (hidden, _) = self.lstm(mels)
-        raw = torch.relu(self.linear(hidden[-1]))
+        raw = torch.relu(self.raw(mels))
         return raw / (raw.norm(dim=1, keepdim=True) + 1e-5)
+
+    def soft(self, mels: Tensor) -> Tensor:
+        """As `forward`, but negative values keep a tenth of themselves, so that training can bring them back."""
+        return normalize(leaky_relu(self.raw(mels).float(), 0.1), dim=1)
 
 
 def network_state(checkpoint: dict) -> dict[str, Tensor]:

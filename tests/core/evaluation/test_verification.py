@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from core.evaluation.conditions import add_noise, babble, coloured_noise, mp3, telephone
-from core.evaluation.verification import equal_error_rate, pair_similarities
+from core.evaluation.verification import enrolled_similarities, equal_error_rate, pair_similarities
 
 
 def test_equal_error_rate_of_known_scores():
@@ -25,6 +25,17 @@ def test_pairs_are_split_by_speaker():
     same, different = pair_similarities(vectors, np.array(["a", "a", "b", "b"]))
     assert sorted(same) == [0, 1]
     assert len(different) == 4 and not different.any()
+
+
+def test_a_voice_of_several_utterances_is_surer_than_one():
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((6, 32))
+    speakers = np.repeat(np.arange(6), 12)
+    vectors = centres[speakers] + 1.6 * rng.standard_normal((72, 32))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    same, different = enrolled_similarities(vectors, speakers)
+    assert len(same) == 72 and len(different) == 72 * 5
+    assert equal_error_rate(same, different) < equal_error_rate(*pair_similarities(vectors, speakers)) - 0.02
 
 
 def level(x):

@@ -7,7 +7,7 @@ from core.types import Waveform
 
 torch = pytest.importorskip("torch")
 
-from core.models.voiceprint import VoiceprintConfig  # noqa: E402
+from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
 from core.training.augment import MEL_LEVEL, Augment  # noqa: E402
 from core.training.encoder import GE2ELoss, Settings, Trainer, main, smoke_windows  # noqa: E402
 from core.training.windows import WINDOW, SpeakerBatches, own_windows, utterance_means  # noqa: E402
@@ -18,7 +18,7 @@ TINY = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attent
 def test_smoke_training_publishes_a_model_that_embeds(tmp_path, capsys):
     assert main(["--smoke", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "pretrained")]) == 0
     assert "judged" in capsys.readouterr().out
-    assert (tmp_path / "runs" / "map.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "runs" / "voiceprint-map.png").read_bytes()[:4] == b"\x89PNG"
     (card,) = available(tmp_path / "pretrained")[0]["encoder"]
     assert (card.name, card.space, card.steps) == ("voiceprint", "ge2e-256", 3)
     t = np.arange(32000) / 16000
@@ -43,7 +43,7 @@ def test_without_a_teacher_the_space_is_its_own(tmp_path):
 
 def test_a_batch_repeated_is_learnt():
     windows = smoke_windows()
-    trainer = Trainer(windows, Settings(speakers=8, per_speaker=2, minutes=100), TINY)
+    trainer = Trainer(windows, Settings(speakers=8, per_speaker=2, minutes=100), Voiceprint(TINY))
     trainer.augment.strength = 0
     first = [trainer.step()["window"] for _ in range(3)]
     for _ in range(60):
