@@ -30,6 +30,16 @@ def cloner():
 
 
 @pytest.fixture(scope="session")
+def umap():
+    """umap-learn at work in its process: compiling it takes a while, so one serves all tests."""
+    from core.inference.umap_process import UmapProcess
+
+    process = UmapProcess()
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
 def speech():
     """Real speech: a function giving some rows of the manifest and their waveforms; skips where there is none."""
     from core.training.data import SPEECH, decode, read_manifest, read_shards

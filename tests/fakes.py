@@ -76,6 +76,17 @@ class FakeVocoder:
             yield Waveform(tone[start : start + 8000], mel.format.sample_rate)
 
 
+class FakeUmap:
+    """Stands for umap-learn's process: a slightly turned start, at once."""
+
+    def fit(self, vectors, start, seed=0, n_neighbours=15, epochs=None, learning_rate=1.0, report: Report = silent):
+        report(0.0, "Arranging the map")
+        return start @ np.array([[0.98, 0.2], [-0.2, 0.98]])
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+
 def fake_cloner(delay: float = 0.0):
     """A Cloner at work with the three fakes; `select` keeps them."""
     from core.inference.cloner import Cloner

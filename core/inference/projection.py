@@ -1,16 +1,18 @@
-"""Embeddings to a map in two dimensions that keeps its place as voices come and go. numpy only."""
+"""Embeddings to a map in two dimensions that keeps its place as voices come and go."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.inference.umap_layout import arrange, fuzzy_graph
-from core.progress import Report, part, silent
+from core.inference.umap_process import UmapProcess
+from core.progress import Report, silent
 
 FEWEST_FOR_UMAP = 8
 LONGEST_STEP = 0.04
 """How far, in widths of the map, a known point may move when others are added."""
+GENTLE = 0.25
+"""UMAP's learning rate for a map that is known already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,17 +94,19 @@ def part_twins(points: np.ndarray) -> np.ndarray:
 class Projector:
     """Makes the map, and remembers it: a known voice stays where it was, within 4 % of the map's width.
 
-    umap: a `core.inference.umap_process.UmapProcess` that goes over the first map once more with umap-learn, while ours
-    is shown; None leaves it at ours. For one caller at a time (the projection lane).
+    umap: what fits, by default umap-learn in a process of its own. For one caller at a time (the projection lane).
     """
 
-    def __init__(self, seed: int = 0, n_neighbours: int = 15, umap=None):
+    def __init__(self, seed: int = 0, n_neighbours: int = 15, umap: UmapProcess | None = None):
         self.seed = seed
         self.n_neighbours = n_neighbours
-        self._umap = umap
+        self._umap = umap or UmapProcess()
         self._known: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # id -> its vector, its point
         self._method = "pca"
-        self._unit = 1.0  # how long one unit of the UMAP optimiser is on the map
+
+    def preview(self, ids: Sequence[str], vectors: np.ndarray) -> Layout:
+        """The PCA map alone, at once, and not remembered."""
+        return _layout(tuple(ids), part_twins(project_pca(_unit(vectors, len(ids)))), "pca")
 
     def project(
         self,
@@ -113,50 +117,30 @@ class Projector:
     ) -> Layout:
         """The map of `vectors` (n, d), one encoder's embeddings, named by distinct `ids`.
 
-        UMAP from 8 points on, PCA below. on_layout: called, from this thread, with each map that a better one is about
-        to follow, PCA first. A known id with another vector counts as new. After Cancelled, raised through `report`,
-        the map is what it was before, or what on_layout was given last, if that was a UMAP.
+        UMAP from 8 points on, PCA below, and where UMAP fails. on_layout: called, from this thread, with the map that a
+        better one is about to follow: PCA first, later the known map with the new voices among their neighbours. A
+        known id with another vector counts as new. After Cancelled, raised through `report`, what was known is known.
         """
         ids = tuple(ids)
         if not ids:
             return _layout((), np.zeros((0, 2)), self._method)
-        vectors = np.nan_to_num(np.array(vectors, np.float32).reshape(len(ids), -1))
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        vectors = _unit(vectors, len(ids))
         report(0.0, "Arranging the map")
         old, before = self._recall(ids, vectors)
-        method, unit = self._method, self._unit
+        if old.all():
+            return _layout(ids, before, self._method)
         if not old.any():
-            points, method, unit = self._first(ids, vectors, report, on_layout)
-        elif old.all():
-            points = before
-        elif method == "pca" and len(ids) < FEWEST_FOR_UMAP:
-            points = _limited(before, align(fresh := part_twins(project_pca(vectors)), before, fresh), old)
-        else:
-            points, unit = self._extended(vectors, before, old, report)
-            method = "umap"
-        self._method, self._unit = method, unit
-        if not old.any():
+            points, method = self._first(ids, vectors, report, on_layout)
             self._known.clear()
-        self._remember(ids, vectors, points)
-        if self._umap is not None and method == "umap":
-            points = self._refined(ids, vectors, points, before, old, report, on_layout)
-            self._remember(ids, vectors, points)
+        else:
+            points, method = self._extended(ids, vectors, before, old, report, on_layout)
+        self._method = method
+        self._known.update({i: (v, p) for i, v, p in zip(ids, vectors, points, strict=True)})
         return _layout(ids, points, method)
 
-    def _remember(self, ids, vectors, points) -> None:
-        self._known.update({i: (v, p) for i, v, p in zip(ids, vectors, points, strict=True)})
-
-    def _refined(self, ids, vectors, points, before, old, report, on_layout):
-        """The same map, gone over by umap-learn: once, when nothing interrupts it. Its process then ends."""
-        if on_layout is not None:
-            on_layout(_layout(ids, points, "umap"))
-        fitted = self._umap.fit(vectors, points / self._unit, self.seed, self.n_neighbours, report=report)
+    def close(self) -> None:
+        """Ends what runs beside this process."""
         self._umap.stop()
-        self._umap = None
-        if fitted is None:
-            return points
-        fitted = align(fitted, points, fitted, scale=True)
-        return _limited(before, fitted, old) if old.any() else fitted
 
     def _recall(self, ids, vectors):
         """Which of the voices have a place already: bool (n,), and where: float64 (n, 2), zeros for the others."""
@@ -170,39 +154,38 @@ class Projector:
         """A map of voices none of which is known: PCA, then UMAP from there, turned and scaled like the PCA map."""
         points = part_twins(project_pca(vectors))
         if len(ids) < FEWEST_FOR_UMAP:
-            return points, "pca", 1.0
+            return points, "pca"
         if on_layout is not None:
             on_layout(_layout(ids, points, "pca"))
-        fitted, unit = self._fit(vectors, points, report)
-        return align(fitted, points, fitted), "umap", unit
+        start = 10 * (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), 1e-9)
+        fitted = self._umap.fit(vectors, start, self.seed, self.n_neighbours, report=report)
+        if fitted is None:
+            return points, "pca"
+        return align(fitted, points, scale=True), "umap"
 
-    def _fit(self, vectors, points, report):
-        """A UMAP that starts from a map of any size; as large as that map. Returns points and the unit."""
-        size = width(points) or 1.0
-        graph = fuzzy_graph(vectors, self.n_neighbours, part(report, 0.0, 0.2))
-        start = 20 * points / size + np.random.default_rng(self.seed).normal(0, 0.05, points.shape)
-        fitted = arrange(start, graph, 200, seed=self.seed, report=part(report, 0.2, 1.0))
-        unit = size / max(width(fitted), 1e-9)
-        return fitted * unit, unit
-
-    def _extended(self, vectors, before, old, report):
-        """The known map with new voices among their neighbours, everything a little nearer to where it belongs."""
-        unit = self._unit
-        if self._method == "pca":
-            _, unit = self._fit(vectors, align(fresh := project_pca(vectors), before, fresh), report)
-        graph = fuzzy_graph(vectors, self.n_neighbours, part(report, 0.0, 0.2))
+    def _extended(self, ids, vectors, before, old, report, on_layout):
+        """The known map with new voices among their neighbours, then everything a little nearer to where it belongs."""
+        if self._method == "pca" and len(ids) < FEWEST_FOR_UMAP:
+            return _limited(before, align(fresh := part_twins(project_pca(vectors)), before, fresh), old), "pca"
         likeness = vectors[~old] @ vectors[old].T
         near = np.argsort(-likeness, axis=1, kind="stable")[:, :3]
         pull = np.exp(20 * (np.take_along_axis(likeness, near, 1) - likeness.max(axis=1, keepdims=True)))
-        start = before / unit
-        start[~old] = (start[old][near] * pull[:, :, None]).sum(axis=1) / pull.sum(axis=1)[:, None]
-        start[~old] += np.random.default_rng([self.seed, len(old)]).normal(0, 0.1, start[~old].shape)
-        placed = arrange(start, graph, 80, 0.3, self.seed, ~old, part(report, 0.2, 0.4))
-        settled = arrange(placed, graph, 60, 0.2, self.seed, None, part(report, 0.4, 0.8))
-        settled = align(settled[old], before[old] / unit, settled)
-        points = _limited(before / unit, settled, old)
-        points = arrange(points, graph, 40, 0.1, self.seed, ~old, part(report, 0.8, 1.0))
-        return points * unit, unit
+        placed = before.copy()
+        placed[~old] = (before[old][near] * pull[:, :, None]).sum(axis=1) / pull.sum(axis=1)[:, None]
+        placed = part_twins(placed)
+        placed[old] = before[old]
+        if on_layout is not None:
+            on_layout(_layout(ids, placed, self._method))
+        fitted = self._umap.fit(vectors, placed, self.seed, self.n_neighbours, 60, GENTLE, report)
+        if fitted is None:
+            return placed, self._method
+        return _limited(before, align(fitted[old], before[old], fitted), old), "umap"
+
+
+def _unit(vectors: np.ndarray, n: int) -> np.ndarray:
+    """The vectors with norm 1, nonsense made zero: float32 (n, d)."""
+    vectors = np.nan_to_num(np.array(vectors, np.float32).reshape(n, -1))
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 def _limited(before: np.ndarray, after: np.ndarray, old: np.ndarray) -> np.ndarray:

@@ -1,54 +1,52 @@
 """umap-learn in a process of its own.
 
 Its import and first fit take seconds of compiling, most of it holding the interpreter lock, and a fit cannot be
-interrupted. In a child process it can neither freeze a window nor outlive a cancel.
+interrupted. In a child process it can neither freeze a window nor make a cancel wait.
 """
 
+import contextlib
+import itertools
 import logging
 import multiprocessing
 import os
 
 import numpy as np
 
-from core.progress import Cancelled, Report, silent
+from core.progress import Report, silent
 
 MIN_DIST = 0.25
 
 
 def _serve(connection) -> None:
-    """The child: fits until the pipe closes. Answers each request with points, or the text of what went wrong."""
+    """The child: fits until the pipe closes. Answers (number, points), or (number, what went wrong)."""
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(5)  # the map may wait, speech may not
     import warnings
 
     import umap
 
-    warnings.filterwarnings("ignore", module="umap")
+    warnings.filterwarnings("ignore")
     while True:
         try:
-            vectors, start, seed, n_neighbours, epochs = connection.recv()
+            number, vectors, start, settings = connection.recv()
+            try:
+                model = umap.UMAP(metric="cosine", min_dist=MIN_DIST, init=start, n_jobs=1, **settings)
+                answer = model.fit_transform(vectors)
+            except Exception as error:  # the parent shows what it has instead, and logs this
+                answer = f"{type(error).__name__}: {error}"
+            connection.send((number, answer))
         except (EOFError, OSError, KeyboardInterrupt):
             return
-        try:
-            model = umap.UMAP(
-                metric="cosine",
-                n_neighbors=n_neighbours,
-                min_dist=MIN_DIST,
-                init=start,
-                n_epochs=epochs,
-                random_state=seed,
-                n_jobs=1,
-            )
-            connection.send(model.fit_transform(vectors))
-        except Exception as error:  # the parent shows PCA instead, and logs this
-            connection.send(f"{type(error).__name__}: {error}")
 
 
 class UmapProcess:
-    """Fits in a child that is started at the first fit and kept for the next. For one caller at a time."""
+    """Fits in a child that starts with the first fit and is kept for the next. For one caller at a time."""
 
     def __init__(self):
         self._child = None
         self._connection = None
+        self._numbers = itertools.count(1)
 
     def fit(
         self,
@@ -57,31 +55,38 @@ class UmapProcess:
         seed: int = 0,
         n_neighbours: int = 15,
         epochs: int | None = None,
+        learning_rate: float = 1.0,
         report: Report = silent,
     ) -> np.ndarray | None:
-        """The UMAP of `vectors` (n, d), n > 2, cosine, from the map `start` (n, 2): float64 (n, 2), in UMAP's own scale.
+        """The UMAP of `vectors` (n, d), n > 3, cosine, begun at the map `start` (n, 2): float64 (n, 2), in its scale.
 
         None where umap-learn fails or its process dies, with a line in the log. Same arguments, same map. Raises
-        Cancelled through `report`, and then the child is gone. Source: McInnes et al. 2018, arXiv 1802.03426.
+        Cancelled through `report`; the child goes on, its answer is dropped, and the next fit finds it warm.
+        Source: McInnes, Healy and Melville 2018, arXiv 1802.03426.
         """
-        self._ensure()
+        low, span = start.min(axis=0), np.maximum(np.ptp(start, axis=0), 1e-9)
+        settings = {
+            "n_neighbors": min(n_neighbours, len(vectors) - 1),
+            "random_state": seed,
+            "n_epochs": epochs,
+            "learning_rate": learning_rate,
+        }
+        number = next(self._numbers)
         try:
-            self._connection.send(
-                (np.asarray(vectors, np.float32), np.asarray(start, np.float32), seed, n_neighbours, epochs)
-            )
-            while not self._connection.poll(0.05):
-                report(0.0, "Arranging the map")
-            answer = self._connection.recv()
-        except Cancelled:
-            self.stop()
-            raise
+            self._ensure()
+            self._connection.send((number, np.asarray(vectors, np.float32), np.asarray(start, np.float32), settings))
+            answered = None
+            while answered != number:
+                while not self._connection.poll(0.05):
+                    report(0.0, "Arranging the map")
+                answered, answer = self._connection.recv()
         except (EOFError, OSError) as error:
             self.stop()
             answer = f"its process ended ({error!r})"
         if isinstance(answer, str):
             logging.getLogger(__name__).warning("UMAP failed, the map stays as it is: %s", answer)
             return None
-        return answer.astype(np.float64)
+        return low + answer.astype(np.float64) / 10 * span  # umap-learn stretches every start to 10 by 10
 
     def stop(self) -> None:
         """Ends the child at once, whatever it is doing."""

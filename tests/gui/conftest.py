@@ -22,13 +22,14 @@ def models_folder(tmp_path):
 
 
 @pytest.fixture
-def make_toolbox(qapp, qtbot, tmp_path, devices, models_folder):
+def make_toolbox(qapp, qtbot, tmp_path, devices, models_folder, monkeypatch):
     """Builds toolboxes; closes them, and waits for their threads, when the test is over."""
-    from fakes import fake_cloner
+    from fakes import FakeUmap, fake_cloner
 
     from toolbox.app import build, set_style
     from toolbox.settings import Settings
 
+    monkeypatch.setattr("core.inference.projection.UmapProcess", FakeUmap)
     set_style(qapp)
     built = []
 

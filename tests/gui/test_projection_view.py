@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from fakes import FakeUmap
 from PyQt5.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QMouseEvent
 from PyQt5.QtWidgets import QApplication
@@ -32,7 +33,7 @@ def arrange(workspace, projector=None):
     if references is not None:
         ids += [REFERENCE + name for name in references.names]
         found += list(references.vectors)
-    workspace.set_layout((projector or Projector()).project(ids, np.array(found).reshape(len(ids), -1)))
+    workspace.set_layout((projector or Projector(umap=FakeUmap())).project(ids, np.array(found).reshape(len(ids), -1)))
 
 
 def pixels(widget):
@@ -168,7 +169,7 @@ def test_another_encoders_voices_are_never_drawn_among_these(view, workspace):
 
 
 def test_voices_keep_their_place_on_the_screen(view, workspace):
-    projector = Projector()
+    projector = Projector(umap=FakeUmap())
     workspace.set_references(References(tuple(f"r{k}" for k in range(40)), vectors(40, 5), SPACE))
     for k, vector in enumerate(vectors(6)):
         workspace.add_utterance(utterance(vector, f"Speaker {k % 3}"))
@@ -231,7 +232,7 @@ def test_the_map_glides_from_pca_to_umap(view, workspace, qtbot):
     for vector in vectors(12):
         workspace.add_utterance(utterance(vector))
     ids, shown = tuple(workspace.utterances), []
-    layout = Projector().project(ids, vectors(12), on_layout=shown.append)
+    layout = Projector(umap=FakeUmap()).project(ids, vectors(12), on_layout=shown.append)
     workspace.set_layout(shown[0])
     assert view.method == "PCA"
     start = view.screen_places(list(ids))

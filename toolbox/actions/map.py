@@ -26,14 +26,14 @@ def read_references(path: Path) -> References | None:
 class MapActions(QObject):
     """Keeps `workspace.layout` up to date with the utterances and references of the encoder in use."""
 
-    _pca = pyqtSignal(object)
+    _first = pyqtSignal(object)
 
     def __init__(self, tools: "actions.Tools", parent: QObject):
         super().__init__(parent)
         self.tools = tools
         self._projector = None
         self._arranged: tuple | None = None
-        self._pca.connect(tools.workspace.set_layout)
+        self._first.connect(tools.workspace.set_layout)
         self._soon = QTimer(self, singleShot=True, interval=0)  # ten files loaded at once are one new map
         self._soon.timeout.connect(self.arrange)
         workspace = tools.workspace
@@ -58,16 +58,24 @@ class MapActions(QObject):
             self.tools.workspace.set_layout(None)
             return
         stacked = np.stack(vectors)
+        any_voice = not all(id.startswith(REFERENCE) for id in ids)
 
         def work(report):
             from core.inference.projection import Projector
 
             self._projector = self._projector or Projector()
-            return self._projector.project(ids, stacked, report, self._pca.emit)
+            if not any_voice:  # the references alone are no reason to start UMAP
+                return self._projector.preview(ids, stacked)
+            return self._projector.project(ids, stacked, report, self._first.emit)
 
         job = self.tools.projection.submit("Arranging the map", work, verb="map", quiet=True)
         job.succeeded.connect(self.tools.workspace.set_layout)
         job.failed.connect(self.tools.notices.failure)
+
+    def close(self) -> None:
+        """Ends the process that fits, if there is one."""
+        if self._projector is not None:
+            self._projector.close()
 
     def _points(self) -> tuple[list[str], list[np.ndarray]]:
         """What belongs on one map: the embeddings of one space."""
