@@ -25,7 +25,6 @@ from toolbox.wiring import Toolbox
 log = logging.getLogger("toolbox")
 
 
-
 def seconds_since_launch() -> float | None:
     """Seconds since this process began: the interpreter's own start counts. None where it cannot be known.
 
@@ -153,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         toolbox.show()
     if options.files:
-        toolbox.actions.voices.load(options.files)
+        toolbox.load_when_ready(options.files)
     application.exec_()
     collector.stop()
     if not all(lane.join(0.1) for lane in toolbox.lanes.values()):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from PyQt5.QtCore import QObject, Qt, pyqtSignal, pyqtSlot
+from PyQt5.QtCore import QObject, Qt, QTimer, pyqtSignal, pyqtSlot
 
 from core.progress import Cancelled, Report
 
@@ -101,9 +101,10 @@ class Lane(QObject):
         self._thread.start()
 
     def submit(self, title: str, work: Work, verb: str | None = None, quiet: bool = False) -> Job:
-        """Queues `work(report)`. A job of the same verb that has not ended is cancelled."""
-        if self._stopping:
-            raise RuntimeError(f"the {self.name} lane has been stopped")
+        """Queues `work(report)`. A job of the same verb that has not ended is cancelled.
+
+        In a lane that has been stopped the job ends as cancelled, without having run.
+        """
         for older in list(self.jobs.values()):
             if verb is not None and older.verb == verb:
                 older.cancel()
@@ -111,6 +112,9 @@ class Lane(QObject):
         job = Job(title, task, verb, quiet, self)
         self.jobs[task.id] = job
         job.finished.connect(lambda: self._forget(task.id))
+        if self._stopping:
+            QTimer.singleShot(0, job.cancel)  # once the caller has connected to it
+            return job
         self.submitted.emit(job)
         self._queue.put(task)
         return job
@@ -124,12 +128,6 @@ class Lane(QObject):
         if not self._stopping:
             self._stopping = True
             self.cancel_all()
-            self._queue.put(None)
-
-    def stop_when_idle(self) -> None:
-        """Lets what is queued end first; `stopped` comes after it."""
-        if not self._stopping:
-            self._stopping = True
             self._queue.put(None)
 
     def join(self, seconds: float) -> bool:

@@ -147,6 +147,12 @@ class Sound(QObject):
         if changed:
             self.devices_changed.emit()
 
+    @property
+    def missing_input(self) -> str:
+        """The name of the chosen microphone where it is not there, else ""."""
+        there = any(device.name == self.input_name for device in self.inputs)
+        return "" if there or not self.inputs else self.input_name
+
     @staticmethod
     def _named(devices: list, name: str) -> Any:
         """The device of that name, or None for the system's default."""
@@ -227,7 +233,9 @@ class Sound(QObject):
         """Plays something that exists, from `start` seconds on."""
         stream = self.stream(key, waveform.sample_rate)
         stream.start = start
-        stream.feed(Waveform(waveform.samples[int(start * waveform.sample_rate) :], waveform.sample_rate))
+        if start > 0:
+            waveform = Waveform(waveform.samples[int(start * waveform.sample_rate) :], waveform.sample_rate)
+        stream.feed(waveform)
         stream.finish()
 
     def stream(self, key: str, sample_rate: int) -> Stream:

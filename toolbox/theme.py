@@ -84,6 +84,7 @@ class Theme(QObject):
             application.setProperty("system_dark", before)
         self._system_dark = bool(before)
         self._template = (ASSETS / "style.qss").read_text(encoding="utf-8")
+        self._drawn: dict[tuple, QPixmap] = {}
         self._icons: list[tuple[QObject, str, str]] = []
         self.choice = ""
         self.dark: bool | None = None
@@ -159,8 +160,15 @@ class Theme(QObject):
     def pixmap(self, name: str, colour: str = "text", size: int = 20, ratio: float | None = None) -> QPixmap:
         """One of our drawings in one of our colours (a name of the table, or "#rrggbb")."""
         ratio = ratio or self.application.devicePixelRatio()
+        key = (name, self.colours.get(colour, colour), size, ratio)
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(*key)
+        return self._drawn[key]
+
+    @staticmethod
+    def _draw(name: str, colour: str, size: int, ratio: float) -> QPixmap:
         drawing = (ASSETS / "icons" / f"{name}.svg").read_text(encoding="utf-8")
-        renderer = QSvgRenderer(QByteArray(drawing.replace("currentColor", self.colours.get(colour, colour)).encode()))
+        renderer = QSvgRenderer(QByteArray(drawing.replace("currentColor", colour).encode()))
         pixmap = QPixmap(round(size * ratio), round(size * ratio))
         pixmap.fill(Qt.transparent)
         painter = QPainter(pixmap)

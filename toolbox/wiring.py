@@ -158,6 +158,15 @@ class Toolbox(QObject):
         self.sound.refresh_devices()
         self._device_timer.start()
 
+    def load_when_ready(self, files: list[Path]) -> None:
+        """Loads sound files as soon as the models have been looked for."""
+
+        def load() -> None:
+            self.actions.models.loaded.disconnect(load)
+            self.actions.voices.load(files)
+
+        self.actions.models.loaded.connect(load)
+
     # --- devices ------------------------------------------------------------------------------------------------
 
     def _look_for_devices(self) -> None:
@@ -241,6 +250,7 @@ class Toolbox(QObject):
             return
         self._closing = True
         self._remember()
+        self.sound.recorded.disconnect()
         self._device_timer.stop()
         if self.sound.state != "idle":
             self.sound.stop_recording()
@@ -249,10 +259,13 @@ class Toolbox(QObject):
         self._deadline = time.monotonic() + PATIENCE
         for name in ("models", "files", "projection"):
             self.lanes[name].stop()
-        self.lanes["sound"].stop_when_idle()
         self._end_timer.start()
 
     def _check_end(self) -> None:
+        sound = self.lanes["sound"]
+        if self.sound.state == "idle" and not sound.jobs:  # devices are closed in order
+            sound.stop()
         if all(lane.has_stopped for lane in self.lanes.values()) or time.monotonic() > self._deadline:
             self._end_timer.stop()
+            self.actions.map.close()
             self.closed.emit()

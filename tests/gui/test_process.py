@@ -168,6 +168,20 @@ def test_what_was_set_is_there_at_the_next_start(qtbot, make_toolbox, tmp_path):
     second.choose_theme("light")
 
 
+def test_files_named_at_the_start_are_loaded(qtbot, make_toolbox, tmp_path, settled, texts):
+    import soundfile
+    from window_fakes import tone
+
+    soundfile.write(tmp_path / "anna.wav", tone().samples, 44100)
+    toolbox = make_toolbox(started=False)
+    toolbox.load_when_ready([tmp_path / "anna.wav"])
+    toolbox.show()
+    with qtbot.waitSignal(toolbox.workspace.utterance_added, timeout=20000):
+        pass
+    settled(toolbox)
+    assert "waits" not in texts(toolbox)
+
+
 def test_a_damaged_settings_file_is_no_obstacle(tmp_path, make_toolbox):
     path = tmp_path / "settings.ini"
     path.write_bytes(b"\x00\xff[window\ngeometry=@Byte(\ntheme=17\n[speak]\nseed=many\nspeed=fast\n")

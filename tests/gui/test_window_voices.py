@@ -204,6 +204,30 @@ def test_a_click_on_the_map_selects_and_changes_the_voice(toolbox, load):
     assert toolbox.window.voices.tree.currentItem().text(0) == "anna"
 
 
+def test_enter_in_the_name_records_and_space_stops(qtbot, toolbox, settled):
+    toolbox.window.record.speaker.setFocus()
+    qtbot.keyClicks(toolbox.window.record.speaker, "Rita")
+    with qtbot.waitSignal(toolbox.sound.level):
+        qtbot.keyClick(toolbox.window.record.speaker, Qt.Key_Return)
+    assert not toolbox.window.record.speaker.hasFocus()
+    qtbot.keyClick(toolbox.window, Qt.Key_Space)
+    settled(toolbox)
+    assert list(rows(toolbox)) == ["Rita"]
+
+
+@pytest.mark.parametrize("state", ["opening", "recording"])
+def test_the_window_is_closed_while_it_records(qtbot, toolbox, devices, state):
+    if state == "recording":
+        with qtbot.waitSignal(toolbox.sound.level):
+            toolbox.window.record.button.click()
+    else:
+        toolbox.window.record.button.click()
+    with qtbot.waitSignal(toolbox.closed, timeout=5000):
+        toolbox.window.close()
+    assert all(lane.has_stopped for lane in toolbox.lanes.values())
+    assert not devices.recorders[-1].running
+
+
 # --- bad input ------------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +264,15 @@ def test_a_device_unplugged_while_recording_keeps_what_was_heard(qtbot, toolbox,
     assert len(toolbox.workspace.utterances) == 1
     record(qtbot, toolbox, settled)
     assert len(toolbox.workspace.utterances) == 2
+
+
+def test_a_chosen_microphone_that_is_gone_is_said_and_the_default_one_records(qtbot, toolbox, devices, settled, texts):
+    toolbox.sound.input_name = "Headset"
+    toolbox._on_devices()
+    assert toolbox.window.record.device.currentText() == "Headset (not connected)"
+    record(qtbot, toolbox, settled)
+    assert "Headset is not connected" in texts(toolbox)
+    assert devices.chosen == [None] and len(toolbox.workspace.utterances) == 1
 
 
 def test_no_sound_card_is_said_and_files_still_work(qtbot, make_toolbox, devices, load, texts):

@@ -56,6 +56,11 @@ class VoiceActions(QObject):
         self._speaker = speaker.strip()
         if self.tools.sound.state == "idle":
             self.tools.notices.withdraw("sound")
+            missing = self.tools.sound.missing_input
+            if missing:
+                self.tools.notices.warning(
+                    f"{missing} is not connected.", "Recording from the system's default microphone.", key="sound"
+                )
             self.tools.sound.start_recording()
         else:
             self.tools.sound.stop_recording()

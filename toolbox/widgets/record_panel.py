@@ -94,6 +94,7 @@ class RecordPanel(Card):
         self.speaker.setPlaceholderText("Whose voice?")
         self.speaker.setAccessibleName("Speaker's name")
         self.speaker.setToolTip("The name of the person who speaks. It can be changed later.")
+        self.speaker.returnPressed.connect(lambda: self.button.click())
         self.speaker.textChanged.connect(self.speaker_changed)
         self.button = QPushButton("Record")
         self.button.setMinimumWidth(104)
@@ -148,6 +149,7 @@ class RecordPanel(Card):
         self.button.setAccessibleName("Stop recording" if recording else "Record")
         self._theme.set_icon(self.button, "stop" if recording else "record", "danger")
         if state == "opening":
+            self.speaker.clearFocus()  # so that Space and R stop the recording rather than lengthen the name
             self.meter.reset()
             self._show_time(0.0)
         if state == "idle":
