@@ -18,7 +18,7 @@ from core.errors import VoiceError
 from core.evaluation import conditions
 from core.evaluation.verification import enrolled_similarities, equal_error_rate, pair_similarities
 from core.inference.registry import PRETRAINED, Card, find, load, read_card
-from core.training.data import REPOSITORY, SAMPLE_RATE, SpeechCache
+from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.types import Waveform
 
 DOCS = REPOSITORY / "docs" / "evaluation"
@@ -158,56 +158,75 @@ def _timed(work) -> float:
     return time.perf_counter() - began
 
 
+class Mill:
+    """Embeds the same sounds with ours and, where its weights are installed, with the teacher.
+
+    The teacher never changes and is slow, so what it says is kept in the cache, under the name of each set of sounds.
+    """
+
+    def __init__(self, encoder, teacher, store: Path):
+        self.encoder, self.teacher, self.store = encoder, teacher, store
+        self.kept = {}
+        if store.exists():
+            with np.load(store) as stored:
+                self.kept = dict(stored)
+
+    def __call__(self, label: str, waves: list[np.ndarray]) -> dict[str, np.ndarray]:
+        """Who -> vectors (n, d), NaN for what was refused."""
+        found = {"ours": embed_all(self.encoder, waves)}
+        if self.teacher is not None:
+            if len(self.kept.get(label, ())) != len(waves):
+                self.kept[label] = embed_all(self.teacher, waves)
+                self.store.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(self.store, **self.kept)
+            found["teacher"] = self.kept[label]
+        return found
+
+
 def evaluate(name: str | None, folder: Path, per_speaker: int, weights: Path | None) -> tuple[dict, dict[str, tuple]]:
     """The whole report as plain values, and for each model its (same, different) similarities of the headline."""
     speech = SpeechCache()
     card = find("encoder", name, folder)
-    encoders = {"ours": load(card)}
-    teacher = teacher_encoder(weights)
-    if teacher is not None and card.space == teacher.space:
-        encoders["teacher"] = teacher
-    rows = speech.rows
-    everything = unseen(speech, 0)
-    seconds = np.array([rows[i].seconds for i in everything])
-    speakers = np.array([rows[i].speaker for i in everything])
-    vectors = {who: embed_all(encoder, [speech.samples(i) for i in everything]) for who, encoder in encoders.items()}
-    reference = vectors.get("teacher")
+    ours = load(card)
+    teacher = teacher_encoder(weights) if card.space == "ge2e-256" else None
+    mill = Mill(ours, teacher, CACHE / "encoder" / f"teacher_evaluation-{per_speaker}.npz")
     report = {
         "model": card.name,
         "steps": card.steps,
-        "speakers": len(set(speakers)),
         "by_length": {},
         "conditions": {},
         "crops": {},
+        "timings": timings(card, ours, speech),
     }
     histograms = {}
+
+    def note(section: str, label: str, found: dict, speakers: np.ndarray, reference: np.ndarray | None) -> None:
+        report[section][label] = {who: numbers(v, speakers, reference) for who, v in found.items()}
+        print(label, report[section][label], flush=True)
+
+    everything = unseen(speech, 0)
+    seconds = np.array([speech.rows[i].seconds for i in everything])
+    speakers = np.array([speech.rows[i].speaker for i in everything])
+    vectors = mill("all", [speech.samples(i) for i in everything])
     for shortest in LENGTHS:
         long = seconds >= shortest
+        found = {who: v[long] for who, v in vectors.items()}
         label = f"{shortest} s and more" if shortest else "all"
-        report["by_length"][label] = {
-            who: numbers(v[long], speakers[long], reference[long] if reference is not None else None)
-            for who, v in vectors.items()
-        }
+        note("by_length", label, found, speakers[long], found.get("teacher"))
         if shortest == HEADLINE:
-            histograms = {who: pair_similarities(v[long], speakers[long]) for who, v in vectors.items()}
-        print(label, report["by_length"][label], flush=True)
+            histograms = {who: pair_similarities(v, speakers[long]) for who, v in found.items()}
     chosen = unseen(speech, per_speaker, HEADLINE)
-    speakers = np.array([rows[i].speaker for i in chosen])
-    reference = None
+    speakers = np.array([speech.rows[i].speaker for i in chosen])
+    clean = None
     for label, waves in treated(speech, chosen).items():
-        found = {who: embed_all(encoder, waves) for who, encoder in encoders.items()}
-        reference = found.get("teacher") if label == "clean" else reference  # what the teacher makes of the clean sound
-        report["conditions"][label] = {who: numbers(v, speakers, reference) for who, v in found.items()}
-        print(label, report["conditions"][label], flush=True)
+        found = mill(label, waves)
+        clean = found.get("teacher") if clean is None else clean  # what the teacher makes of the clean sound
+        note("conditions", label, found, speakers, clean)
     for length in CROPS:
         waves, chosen = crops(speech, length, per_speaker)
-        names = np.array([rows[i].speaker for i in chosen])
-        found = {who: embed_all(encoder, waves) for who, encoder in encoders.items()}
-        report["crops"][f"{length} s of speech"] = {
-            who: numbers(v, names, found.get("teacher")) for who, v in found.items()
-        }
-        print(length, "s", report["crops"][f"{length} s of speech"], flush=True)
-    report["timings"] = timings(card, encoders["ours"], speech)
+        found = mill(f"{length} s", waves)
+        speakers = np.array([speech.rows[i].speaker for i in chosen])
+        note("crops", f"{length} s of speech", found, speakers, found.get("teacher"))
     return report, histograms
 
 
@@ -263,7 +282,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", help="of the encoder (default: the best there is)")
     parser.add_argument("--folder", type=Path, default=PRETRAINED)
     parser.add_argument(
-        "--per-speaker", type=int, default=15, help="utterances of each speaker in the robustness table"
+        "--per-speaker", type=int, default=10, help="utterances of each speaker in the robustness table"
     )
     parser.add_argument("--weights", type=Path, help="the published encoder's file")
     parser.add_argument("--output", type=Path, default=DOCS)

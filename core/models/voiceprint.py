@@ -66,15 +66,19 @@ class Voiceprint(nn.Module):
         self.settle = nn.BatchNorm1d(2 * c.pooled)
         self.linear = nn.Linear(2 * c.pooled, c.embedding_size)
 
-    def raw(self, log_mels: Tensor) -> Tensor:
-        """log_mels: (B, T, n_mels), T from about 50 up -> (B, embedding_size) before ReLU and norm."""
+    def pooled(self, log_mels: Tensor) -> Tensor:
+        """log_mels: (B, T, n_mels), T from about 50 up -> what the last layer reads, (B, 2 * pooled)."""
         x = log_mels.transpose(1, 2)
         # As heard, and with the window's mean taken off each band: what a microphone or telephone adds is in it.
         x = self.scale(torch.cat([x, x - x.mean(dim=2, keepdim=True)], dim=1))
         x = self.down(self.early(x))
         for block in self.blocks:
             x = x + block(x)
-        return self.linear(self.settle(self.pool(self.widen(x))))
+        return self.settle(self.pool(self.widen(x)))
+
+    def raw(self, log_mels: Tensor) -> Tensor:
+        """log_mels: (B, T, n_mels) -> (B, embedding_size) before ReLU and norm."""
+        return self.linear(self.pooled(log_mels))
 
     def forward(self, log_mels: Tensor) -> Tensor:
         """log_mels: (B, T, n_mels) -> embeddings (B, embedding_size), not negative, norm 1."""
