@@ -100,6 +100,11 @@ class Pieces:
         self.by_speaker = {speaker: list(utt_ids) for speaker, utt_ids in known.items()}
         return True
 
+    @property
+    def used(self) -> list[str]:
+        """Names of the parts of which there was something to read."""
+        return [part for part in self.parts if any(path.name.startswith(f"features_{part}-") for path in self._read)]
+
     def describe(self) -> str:
         """How much there is to learn from, for the log."""
         hours = sum(row["length"] for row in self.rows) / (3600 * PROJECT_MEL.frame_rate)
