@@ -21,7 +21,8 @@ from core.types import PROJECT_MEL, MelFormat, Waveform
 LOSSY = "librispeech_dev-clean_mp3"
 FLOOR = "with noise -40 dB"  # the original with a hiss: what the judges find between recordings that sound alike
 COLUMNS = (
-    ("pesq", "PESQ-WB"), ("stoi", "STOI"), ("lsd", "LSD dB"), ("cents", "F0 cents"), ("cents_steady", "steady"), ("cents_median", "median"),
+    ("pesq", "PESQ-WB"), ("stoi", "STOI"), ("lsd", "LSD dB"), ("cents", "F0 cents"), ("cents_steady", "steady"),
+    ("cents_median", "median"),
     ("gross", "gross"), ("voicing", "voicing"), ("dnsmos", "DNSMOS"), ("p808", "P.808"), ("wer", "WER"),
     ("rtf", "RTF"), ("cpu", "CPU s/s"), ("first_ms", "first ms"),
 )  # fmt: skip

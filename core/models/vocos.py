@@ -212,14 +212,21 @@ class Vocos(nn.Module):
         """Mel (B, n_mels, T) natural log; f0 (B, T) from `read_pitch`; start (B,) cycles of the source at the first
         frame; noise (B, (T + 3) * hop_length), normal, beginning two frames before the first. Returns (B, (T - 1) *
         hop_length)."""
-        out = self.net(mel)
+        return self.synthesize(mel, self.net(mel), f0, start, noise)
+
+    def trust(self, out: Tensor) -> Tensor:
+        """From features `net(mel)`: logits (B, T, n_mels) that a value of the mel is of a recording, not made."""
+        return out[..., -self.config.n_mels :]
+
+    def synthesize(self, mel: Tensor, out: Tensor, f0: Tensor, start: Tensor, noise: Tensor) -> Tensor:
+        """As `forward`, from out = `net(mel)`, whose `trust` is taken as it is: the sound's losses do not teach it."""
         with torch.autocast(mel.device.type, enabled=False):  # exponentials and spectra want full precision
             return self._synthesize(mel.float(), out, f0, start, noise)
 
     def _synthesize(self, mel: Tensor, out: Tensor, f0: Tensor, start: Tensor, noise: Tensor) -> Tensor:
         c, F = self.config, self.config.n_fft // 2 + 1
-        gain, phase, noise_gain, attack, trust = out.split([F, F, F, c.noise_points, c.n_mels], dim=-1)
-        trust = torch.sigmoid(trust + 2)
+        gain, phase, noise_gain, attack, _ = out.split([F, F, F, c.noise_points, c.n_mels], dim=-1)
+        trust = torch.sigmoid(self.trust(out)).detach()
         base = mel.transpose(1, 2) @ self.spread.t()
         B, T, _ = attack.shape
         # noise gains at noise_points per frame, held over the two frames before and after, linear in between

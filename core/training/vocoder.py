@@ -127,8 +127,9 @@ class Trainer:
             fine = cents[cents <= 100].square().mean().sqrt() if (cents <= 100).any() else cents.sum() * 0
         return {"pitch": loss.item(), "cents": fine.item(), "gross": wrong.item()}
 
-    def make(self, mel: Tensor, model: Vocos | None = None) -> Tensor:
-        """Sound (B, (T - 1) * hop) from mel (B, n_mels, T), the source beginning anywhere in its cycle."""
+    def make(self, mel: Tensor, model: Vocos | None = None) -> tuple[Tensor, Tensor]:
+        """Sound (B, (T - 1) * hop) from mel (B, n_mels, T), the source beginning anywhere in its cycle; and the logits
+        (B, T, n_mels) of trust in the mel."""
         model = model or self.model
         B, _, T = mel.shape
         with torch.no_grad():
@@ -136,7 +137,8 @@ class Trainer:
             start = torch.rand(B, dtype=torch.float64, device=mel.device)
             noise = torch.randn(B, (T + 3) * model.config.hop_length, device=mel.device)
         with self.autocast():
-            return model(mel, f0, start, noise)
+            out = model.net(mel)
+            return model.synthesize(mel, out, f0, start, noise), model.trust(out)
 
     def model_step(
         self, sound: Tensor, seen: Tensor, share: float, adversarial: bool, adversary_share: float
@@ -144,12 +146,19 @@ class Trainer:
         """One step on sound (B, n): spectral losses, and the discriminators' when `adversarial`. seen: made mels
         (b, n_mels, T) of the last b sounds; of the others the real mel is shown, every third blurred."""
         mel = self.mel(sound)
-        seen = torch.cat([blurred(mel[: len(mel) - len(seen)], 1 / 3), seen])
-        made = self.make(seen)
+        n_made = len(seen)
+        seen, smooth = blurred(mel[: len(mel) - n_made], 1 / 3), seen
+        genuine = torch.cat(
+            [(seen == mel[: len(seen)]).flatten(1).all(1), torch.zeros(n_made, dtype=bool, device=mel.device)]
+        )
+        made, trust = self.make(torch.cat([seen, smooth]))
         losses = {}
+        losses["trust"] = torch.nn.functional.binary_cross_entropy_with_logits(
+            trust, genuine.float()[:, None, None].expand_as(trust)
+        )
         losses["log"], losses["conv"] = self.spectral(made, sound)
         losses["mel"] = torch.nn.functional.l1_loss(self.mel(made), mel)
-        loss = losses["log"] + 0.5 * losses["conv"] + losses["mel"]
+        loss = losses["log"] + 0.5 * losses["conv"] + losses["mel"] + 0.1 * losses["trust"]
         if adversarial:
             with self.autocast():
                 judged = self.adversary(torch.cat([sound, made.detach()]))
@@ -196,7 +205,7 @@ class Trainer:
         """Losses of the averaged weights on sounds (B, n) never trained on, and what they made of them."""
         torch.manual_seed(0)
         mel = self.mel(sounds)
-        made = self.make(mel, self.averaged())
+        made, _ = self.make(mel, self.averaged())
         log, convergence = self.spectral(made, sounds)
         return {"log": log.item(), "conv": convergence.item(), "mel": (self.mel(made) - mel).abs().mean().item()}, made
 
