@@ -52,21 +52,27 @@ def choose(cache: SpeechCache, limit: int, split: str) -> list[int]:
     return chosen
 
 
-def measure(original: np.ndarray, made: np.ndarray, row: Row, words: bool) -> dict[str, float]:
-    """All that judges say of one copy, 16 kHz float32 each."""
+def measure(original: np.ndarray, made: np.ndarray) -> dict[str, float]:
+    """How far one copy is from its original, 16 kHz float32 each."""
     from pesq import pesq
     from pystoi import stoi
 
     n = min(len(original), len(made))
     original, made = original[:n], made[:n]
-    scores = dnsmos(made)
-    result = {
-        "pesq": float(pesq(SAMPLE_RATE, original, made, "wb")), "stoi": float(stoi(original, made, SAMPLE_RATE)),
-        "lsd": log_spectral_distance(original, made), **pitch_errors(original, made),
-        "dnsmos": scores["overall"], "p808": scores["p808"],
-    }  # fmt: skip
+    return {
+        "pesq": float(pesq(SAMPLE_RATE, original, made, "wb")),
+        "stoi": float(stoi(original, made, SAMPLE_RATE)),
+        "lsd": log_spectral_distance(original, made),
+        **pitch_errors(original, made),
+    }
+
+
+def opinion(samples: np.ndarray, row: Row, words: bool) -> dict[str, float]:
+    """What judges say that need no original."""
+    scores = dnsmos(samples)
+    result = {"lossy": row.set == LOSSY, "dnsmos": scores["overall"], "p808": scores["p808"]}
     if words:
-        result["errors"], result["words"] = word_errors(row.text, recognise(made))
+        result["errors"], result["words"] = word_errors(row.text, recognise(samples))
     return result
 
 
@@ -76,7 +82,7 @@ def average(results: list[dict[str, float]]) -> dict[str, float]:
     mean = {key: float(np.mean([r[key] for r in results])) for key in keys}
     if "words" in results[0]:
         mean["wer"] = sum(r["errors"] for r in results) / max(1, sum(r["words"] for r in results))
-    return mean
+    return {key: round(value, 4) for key, value in mean.items()}
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
@@ -129,14 +135,9 @@ def main(argv: list[str]) -> int:
     for n, i in enumerate(rows):
         row, original = cache.rows[i], cache.samples(i)
         mel = mel_spectrogram(Waveform(original, SAMPLE_RATE), PROJECT_MEL)
-        scores = dnsmos(original)
-        real = {"lossy": row.set == LOSSY, "dnsmos": scores["overall"], "p808": scores["p808"]}
-        if not args.no_words:
-            real["errors"], real["words"] = word_errors(row.text, recognise(original))
-        results["original"].append(real)
+        results["original"].append(opinion(original, row, not args.no_words))
         noise = np.random.default_rng(0).standard_normal(len(original)) * np.sqrt(np.mean(original**2)) * 0.01
-        hardly_changed = measure(original, (original + noise).astype(np.float32), row, False)
-        results[FLOOR].append(hardly_changed | {"lossy": row.set == LOSSY})
+        results[FLOOR].append(measure(original, (original + noise).astype(np.float32)) | {"lossy": row.set == LOSSY})
         versions = {"original": original}
         for name, vocoder in vocoders.items():
             start, start_cpu = time.perf_counter(), time.process_time()
@@ -146,13 +147,8 @@ def main(argv: list[str]) -> int:
             made += list(chunks)
             wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
             versions[name] = np.concatenate([chunk.samples for chunk in made])
-            result = measure(original, versions[name], row, not args.no_words)
-            result |= {
-                "rtf": wall / mel.seconds,
-                "cpu": cpu / mel.seconds,
-                "first_ms": 1000 * first,
-                "lossy": row.set == LOSSY,
-            }
+            result = measure(original, versions[name]) | opinion(versions[name], row, not args.no_words)
+            result |= {"rtf": wall / mel.seconds, "cpu": cpu / mel.seconds, "first_ms": 1000 * first}
             results[name].append(result)
         if len(pairs) < 3:
             pairs.append((row.utt_id, versions))
