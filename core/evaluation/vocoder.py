@@ -41,7 +41,13 @@ def choose(cache: SpeechCache, limit: int, split: str) -> list[int]:
     """`limit` utterances of 3 to 12 s, spread evenly over the split's speakers and their texts."""
     by_speaker: dict[str, list[int]] = {}
     for i, row in enumerate(cache.rows):
-        if row.split == split and 3 <= row.seconds <= 12 and row.text and (split == "val_unseen" or row.set != LOSSY):
+        if (
+            row.split == split
+            and 3 <= row.seconds <= 12
+            and row.language.startswith("en")
+            and row.text
+            and (split == "val_unseen" or row.set != LOSSY)
+        ):
             by_speaker.setdefault(row.speaker, []).append(i)
     chosen: list[int] = []
     rng = np.random.default_rng(0)
