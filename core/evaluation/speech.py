@@ -26,7 +26,7 @@ from core.evaluation.verification import equal_error_rate
 from core.inference import registry
 from core.text.normalise import normalise
 from core.text.sentences import split_sentences
-from core.training.data import REPOSITORY, SAMPLE_RATE, SpeechCache
+from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.types import PROJECT_MEL, Embedding, SpeakOptions, Waveform
 
 REPORT = REPOSITORY / "docs" / "evaluation" / "speech.json"
@@ -109,8 +109,25 @@ class Judges:
             found["resemblyzer"] = mean / max(float(np.linalg.norm(mean)), 1e-6)
         return found
 
-    def judge(self, samples: np.ndarray, text: str, opinion: bool) -> dict:
-        """Everything that needs one sound and its text alone. opinion: whether to ask DNSMOS, which is slow."""
+    def judge(self, samples: np.ndarray, text: str, opinion: bool, key: str = "") -> dict:
+        """Everything that needs one sound and its text alone. opinion: whether to ask DNSMOS, which is slow.
+
+        key: what names a sound that is always the same; its judgement is kept in the cache, all but the voices.
+        """
+        path = CACHE / "judged_speech.json"
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not key or key not in kept:
+            found = self._judge(samples, text, opinion)
+            if key:
+                kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps({**kept, key: found}), encoding="utf-8")
+        else:
+            found = kept[key]
+        return {**found, "voices": self.voices(samples)}
+
+    @staticmethod
+    def _judge(samples: np.ndarray, text: str, opinion: bool) -> dict:
         padded = np.pad(samples, SAMPLE_RATE // 3)
         heard = measures.recognise(padded)
         errors, words = measures.word_errors(text, heard)
@@ -124,7 +141,7 @@ class Judges:
         with contextlib.suppress(VoiceError):
             if opinion:
                 result["dnsmos"] = measures.dnsmos(samples)["overall"]
-        return {**result, "voices": self.voices(samples), "seconds": len(samples) / SAMPLE_RATE}
+        return {**result, "seconds": len(samples) / SAMPLE_RATE}
 
 
 def speak(case: Case, voice: Embedding, synthesizer, vocoder, seed: int = 0) -> tuple[np.ndarray, float, float]:
@@ -177,7 +194,12 @@ def _summary(results: list[dict], centroids: dict[str, dict[str, np.ndarray]]) -
 
 
 def evaluate(
-    sets: list[str], synthesizer_name: str | None, vocoder_name: str | None, limit: int, keep: Path | None
+    sets: list[str],
+    synthesizer_name: str | None,
+    vocoder_name: str | None,
+    limit: int,
+    keep: Path | None,
+    copies: bool = True,
 ) -> dict:
     """Runs everything; a dict of plain values."""
     cache, judges = SpeechCache(), Judges()
@@ -197,7 +219,9 @@ def evaluate(
 
     def note(system: str, case: Case, samples: np.ndarray, **more) -> None:
         spoken = " ".join(s for word in normalise(case.text) for s in word.spoken).replace("eh ", "a ")
-        found = judges.judge(samples, spoken, opinion=system in ("real", "copy", "ours"))
+        constant = system == "real" or system.startswith("espeak-ng")
+        key = f"{system}|{case.reading}|{spoken}" if constant else ""
+        found = judges.judge(samples, spoken, system in ("real", "copy", "ours"), key)
         results.setdefault(system, []).append({"speaker": case.speaker, "text": spoken, **found, **more})
         if keep is not None:
             from core.audio.io import write_audio
@@ -215,8 +239,9 @@ def evaluate(
             real = cache.samples(case.reading)
             more["real_seconds"] = _extent(real)
             note("real", case, real, **{**more, "real_seconds": 0})
-            mel = mel_spectrogram(Waveform(real, SAMPLE_RATE), PROJECT_MEL)
-            note("copy", case, vocoder.vocode(mel).samples, **{**more, "real_seconds": 0})
+            if copies:
+                mel = mel_spectrogram(Waveform(real, SAMPLE_RATE), PROJECT_MEL)
+                note("copy", case, vocoder.vocode(mel).samples, **{**more, "real_seconds": 0})
         samples, making, sounding = speak(case, voice, synthesizer, vocoder)
         note("ours" + kind, case, samples, synthesizer_s=making, vocoder_s=sounding, **more)
         floor = espeak_reading(case.text)
@@ -303,9 +328,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--limit", type=int, default=0, help="only the first sentences")
     parser.add_argument("--output", type=Path, default=REPORT, help="JSON; a PNG is drawn beside it")
+    parser.add_argument("--no-copies", action="store_true", help="without real speech through mel and vocoder")
     parser.add_argument("--keep", type=Path, help="folder for the sounds")
     args = parser.parse_args(argv)
-    report = evaluate(args.sets, args.synthesizer, args.vocoder, args.limit, args.keep)
+    report = evaluate(args.sets, args.synthesizer, args.vocoder, args.limit, args.keep, not args.no_copies)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     draw(report, args.output.with_suffix(".png"))
