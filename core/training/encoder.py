@@ -48,6 +48,7 @@ class Settings:
     per_speaker: int = 2
     learning_rate: float = 1.2e-3
     ge2e_weight: float = 0.1
+    spread: float = 1.2
     seed: int = 0
     publish_minutes: float = 10.0
 
@@ -170,11 +171,30 @@ class Trainer:
                 mine.copy_(theirs)
 
     @torch.no_grad()
+    def published(self) -> Voiceprint | GE2E:
+        """The running average as others get it, its voices `spread` apart from their mean.
+
+        A student unsure of a voice answers with something nearer the mean of all, which makes everybody look alike; the
+        factor gives similarities their range back. Measured on training speakers it does not move the error rate.
+        """
+        network = copy.deepcopy(self.average)
+        factor = self.settings.spread
+        if factor == 1 or self.windows.targets is None or not isinstance(network, Voiceprint):
+            return network
+        some = np.random.default_rng(0).choice(len(self.windows), min(1500, len(self.windows)), replace=False)
+        mels = torch.from_numpy(np.stack([self.windows.mel(w) for w in some]))
+        mean = torch.cat([network.raw(self.features(part)) for part in mels.split(128)]).mean(dim=0)
+        network.linear.weight.mul_(factor)
+        network.linear.bias.copy_(factor * network.linear.bias + (1 - factor) * mean)
+        return network
+
+    @torch.no_grad()
     def judge(self, windows: Windows, per_speaker: int = 12) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
         """Numbers on other speakers, clean: EER, same and different similarity, cosine to the teacher.
 
         Returns them with the utterances' vectors (n, d) and speakers (n,).
         """
+        network = self.published()
         rng = np.random.default_rng(0)
         chosen = []
         for speaker in np.unique(windows.speaker):
@@ -184,7 +204,7 @@ class Trainer:
         for utterance in chosen:
             members = np.flatnonzero(windows.utterance == utterance)[:8]
             mels = torch.from_numpy(np.stack([windows.mel(w) for w in members]))
-            vector = self.average(self.features(mels)).mean(dim=0)
+            vector = network(self.features(mels)).mean(dim=0)
             vectors.append((vector / vector.norm()).cpu().numpy())
             speakers.append(windows.speaker[members[0]])
             if windows.voices is not None:
@@ -262,7 +282,7 @@ def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], fold
         extra={"rank": rank, "log_floor": LOG_FLOOR, "set_level": True, "minutes": round(trainer.seconds / 60, 1)},
     )
     state = {
-        key: value for key, value in trainer.average.state_dict().items() if not key.endswith("num_batches_tracked")
+        key: value for key, value in trainer.published().state_dict().items() if not key.endswith("num_batches_tracked")
     }
     return publish(card, state, folder)
 

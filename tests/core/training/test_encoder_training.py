@@ -134,3 +134,12 @@ def test_a_missing_teacher_is_named(tmp_path):
         published_weights(tmp_path / "missing.pt")
     with pytest.raises(VoiceError, match="teacher"):
         distillation_windows(tmp_path)
+
+
+def test_spread_voices_are_further_apart_around_the_same_mean():
+    trainer = Trainer(smoke_windows(), Settings(speakers=4, per_speaker=2), Voiceprint(TINY))
+    mels = trainer.features(torch.from_numpy(np.stack([trainer.windows.mel(w) for w in range(16)])))
+    with torch.no_grad():
+        before, after = trainer.average.raw(mels), trainer.published().raw(mels)
+    torch.testing.assert_close(after.mean(dim=0), before.mean(dim=0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after.std(dim=0), 1.2 * before.std(dim=0), atol=1e-4, rtol=1e-3)
