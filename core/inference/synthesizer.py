@@ -17,8 +17,10 @@ from core.types import Alignment, Embedding, Mel, SpeakOptions
 LONGEST_PHONE, LONGEST_PAUSE = 0.45, 0.7  # seconds, at normal speed
 SHORTEST_PHONE = 0.02
 LIVELINESS = 1.4
-"""The melody is a mean over readings, so flatter than any: within a held-back sentence its F0 spreads half as far as the
-reader's. Its steps around the sentence's middle are made this much larger."""
+"""The melody is a mean over readings, so flatter than any: within a held-back sentence its F0 spreads half as far as
+the reader's. Its steps around the sentence's middle are made this much larger."""
+PACE = 1.04
+"""Held-back texts of known speakers came out at 0.96 of the reader's length."""
 _PAUSE_MARKS = (BOUNDARY, SHORT_PAUSE, LONG_PAUSE)
 
 
@@ -136,7 +138,7 @@ class TempoSynthesizer:
         pause = torch.tensor([mark in (SHORT_PAUSE, LONG_PAUSE) for mark in letters])
         lasting = torch.tensor([mark != BOUNDARY for mark in letters])
         scale = torch.where(pause, self._statistics["pause_scale"], self._statistics["phone_scale"])
-        frames = log_frames.exp() * scale
+        frames = log_frames.exp() * scale * PACE
         longest = torch.where(pause, LONGEST_PAUSE, LONGEST_PHONE) * rate
         frames = torch.minimum(frames.clamp(min=SHORTEST_PHONE * rate), longest) * lasting / speed
         ends = torch.round(
