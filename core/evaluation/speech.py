@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +286,21 @@ _COLUMNS = {
 }
 
 
+def write_card(report: dict) -> None:
+    """Puts the summaries of what the synthesizer said into its card, weights untouched."""
+    from safetensors.torch import load_file
+
+    from core.training.checkpoint import publish
+
+    card = registry.find("synthesizer", report["synthesizer"])
+    systems = {name: values for name, values in report["systems"].items() if name.startswith("ours")}
+    metrics = {
+        f"unseen speakers, {name}, {report['vocoder']}": {key: round(value, 4) for key, value in values.items()}
+        for name, values in systems.items()
+    }
+    publish(replace(card, metrics={**card.metrics, **metrics}), load_file(card.path), card.path.parents[1])
+
+
 def table(report: dict) -> str:
     """The summaries as lines of text."""
     lines = [f"{'':22}" + "".join(f"{title:>9}" for title in _COLUMNS.values())]
@@ -330,11 +345,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=REPORT, help="JSON; a PNG is drawn beside it")
     parser.add_argument("--no-copies", action="store_true", help="without real speech through mel and vocoder")
     parser.add_argument("--keep", type=Path, help="folder for the sounds")
+    parser.add_argument("--card", action="store_true", help="write the result into the synthesizer's card too")
     args = parser.parse_args(argv)
     report = evaluate(args.sets, args.synthesizer, args.vocoder, args.limit, args.keep, not args.no_copies)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     draw(report, args.output.with_suffix(".png"))
+    if args.card:
+        write_card(report)
     print(table(report))
     return 0
 
