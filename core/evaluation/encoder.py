@@ -136,27 +136,26 @@ def crops(speech: SpeechCache, seconds: float, per_speaker: int) -> tuple[list[n
 
 
 def timings(card: Card, encoder, speech: SpeechCache, threads: int) -> dict:
-    """Seconds to load the weights and to embed 5 s of sound (best of ten), on that many threads."""
+    """Seconds to load the weights and to embed 5 s of sound, the best of several, on that many threads.
+
+    Beside the clock's seconds those of the processor on one thread, which a busy machine does not stretch.
+    """
     import torch
 
-    torch.set_num_threads(threads)
-    best_load = min(_timed(lambda: load(card)) for _ in range(3))
     i = next(i for i, row in enumerate(speech.rows) if row.split == "val_unseen" and row.seconds > 5)
     five = Waveform(speech.samples(i)[: 5 * SAMPLE_RATE], SAMPLE_RATE)
-    encoder.embed(five)
-    best = min(_timed(lambda: encoder.embed(five)) for _ in range(10))
-    return {
-        "load_s": round(best_load, 4),
-        "embed_5s_s": round(best, 4),
-        "threads": threads,
-        "file_mb": round(card.path.stat().st_size / 1e6, 3),
-    }
+    result = {"threads": threads, "load_average": round(os.getloadavg()[0], 1)}
+    for clock, suffix, count in ((time.perf_counter, "s", threads), (time.process_time, "processor_s", 1)):
+        torch.set_num_threads(count)
+        result[f"load_{suffix}"] = round(min(_timed(lambda: load(card), clock) for _ in range(3)), 4)
+        result[f"embed_5s_{suffix}"] = round(min(_timed(lambda: encoder.embed(five), clock) for _ in range(12)), 4)
+    return {**result, "file_mb": round(card.path.stat().st_size / 1e6, 3)}
 
 
-def _timed(work) -> float:
-    began = time.perf_counter()
+def _timed(work, clock) -> float:
+    began = clock()
     work()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 class Mill:
