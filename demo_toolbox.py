@@ -1,8 +1,12 @@
 """Starts the window: `python demo_toolbox.py [FILE ...]`."""
 
+import os
 import sys
 
-from toolbox.app import main
+# Before numpy is loaded: with one thread for its matrices, a processor stays free for the window.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from toolbox.app import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

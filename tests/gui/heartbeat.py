@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as demo_toolbox.py does
 
 from PyQt5.QtCore import QEventLoop, Qt, QTimer  # noqa: E402
 from window_fakes import FakeDevices  # noqa: E402
