@@ -6,7 +6,7 @@ import sys
 # Before numpy is loaded: with one thread for its matrices, a processor stays free for the window.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from toolbox.app import main  # noqa: E402
+from toolbox.app import main
 
 if __name__ == "__main__":
     sys.exit(main())
