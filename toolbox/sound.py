@@ -127,7 +127,8 @@ class Sound(QObject):
 
     def refresh_devices(self) -> None:
         """Looks for devices that came or went; not while one is in use, which a fresh look would cut off."""
-        if self.state != "idle" or self._stream is not None:
+        looking = any(job.verb == "devices" for job in self.lane.jobs.values())
+        if looking or self.state != "idle" or self._stream is not None:
             return
 
         def look(report):

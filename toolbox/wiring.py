@@ -117,7 +117,7 @@ class Toolbox(QObject):
         window.map.remove_requested.connect(actions.remove)
         window.spectrogram.seek_requested.connect(actions.seek)
         window.models.chosen.connect(actions.models.choose)
-        window.models.rescan_wanted.connect(actions.models.rescan)
+        window.models.rescan_wanted.connect(lambda: actions.models.rescan())
         self._wire_menus()
 
     def _wire_menus(self) -> None:
@@ -133,7 +133,7 @@ class Toolbox(QObject):
         menus.speak_wanted.connect(window.speak.speak.click)
         menus.text_wanted.connect(window.speak.text.setFocus)
         menus.cancel_wanted.connect(actions.cancel)
-        menus.rescan_wanted.connect(actions.models.rescan)
+        menus.rescan_wanted.connect(lambda: actions.models.rescan())
         menus.folder_wanted.connect(lambda: open_outside(actions.models.folder))
         menus.log_wanted.connect(lambda: open_outside(log_path()))
         menus.about_wanted.connect(self.dialogs.about)
@@ -198,7 +198,7 @@ class Toolbox(QObject):
 
     def _on_activated(self) -> None:
         if self.sound.known:
-            self.actions.models.rescan()
+            self.actions.models.rescan(asked=False)
 
     def _remove(self) -> None:
         if self.workspace.shown_id in self.workspace.takes:

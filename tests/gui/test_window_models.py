@@ -68,6 +68,17 @@ def test_an_empty_folder_opens_and_says_what_to_do(make_toolbox, tmp_path, texts
     assert "no voice" in texts(toolbox)
 
 
+def test_coming_back_to_the_window_does_not_repeat_what_is_missing(make_toolbox, tmp_path, texts, settled):
+    toolbox = make_toolbox(cloner=Cloner(tmp_path / "empty"))
+    toolbox.window.notices.rows[0].close_button.click()
+    toolbox.window.activated.emit()
+    settled(toolbox)
+    assert "no encoder" not in texts(toolbox)
+    toolbox.window.models.rescan.click()
+    settled(toolbox)
+    assert "no encoder" in texts(toolbox)
+
+
 def test_what_waited_for_an_encoder_joins_when_there_is_one(make_toolbox, tmp_path, load, texts, settled):
     from fakes import FakeEncoder
 

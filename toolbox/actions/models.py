@@ -33,14 +33,20 @@ class ModelActions(QObject):
         super().__init__(parent)
         self.tools = tools
         self._known_problems: set[str] = set()
+        self._missing: list[str] = []
 
     @property
     def folder(self) -> Path:
         return self.tools.cloner.folder
 
-    def rescan(self) -> None:
-        """Looks what lies in pretrained/; loads what is new or has taken the place of what is gone."""
+    def rescan(self, asked: bool = True) -> None:
+        """Looks what lies in pretrained/; loads what is new or has taken the place of what is gone.
+
+        asked: whether a person did; else what is missing is not said a second time.
+        """
         folder = self.folder
+        if asked:
+            self._missing = []
         job = self.tools.files.submit(
             "Looking for models", lambda report: registry.available(folder), verb="rescan", quiet=True
         )
@@ -57,7 +63,7 @@ class ModelActions(QObject):
                 self.tools.notices.failure(problem, key=f"model {problem.message}")
         self._known_problems = {str(problem) for problem in problems}
         missing = [role for role in ("encoder", "synthesizer") if not cards[role]]
-        if missing:
+        if missing and missing != self._missing:
             self.tools.notices.warning(
                 f"There is no {' and no '.join(missing)} in {self.folder}.",
                 "Put the project's pretrained folder there (git checkout pretrained), then look again.",
@@ -65,8 +71,9 @@ class ModelActions(QObject):
                 action=self.rescan,
                 key="no models",
             )
-        else:
+        elif not missing:
             self.tools.notices.withdraw("no models")
+        self._missing = missing
         if fresh or workspace.loaded != workspace.chosen:
             settings = self.tools.settings
             wanted = {role: settings.text(f"models/{role}") or None for role in ROLES}
