@@ -172,7 +172,7 @@ class Trainer:
             ramp = min(1.0, self.steps["adversary"] / 300)
             loss = loss + ramp * (0.1 * losses["fool"] + 0.5 * losses["features"])
         self._step("model", loss, self.model.net.parameters(), share)
-        decay = min(0.999, (1 + self.steps["model"]) / (20 + self.steps["model"]))
+        decay = min(0.998, (1 + self.steps["model"]) / (20 + self.steps["model"]))
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
                 self.average[name].lerp_(value, 1 - decay) if name.startswith("net.") else self.average[name].copy_(
