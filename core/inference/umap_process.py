@@ -5,7 +5,6 @@ interrupted. In a child process it can neither freeze a window nor make a cancel
 """
 
 import contextlib
-import itertools
 import logging
 import multiprocessing
 import os
@@ -18,7 +17,7 @@ MIN_DIST = 0.25
 
 
 def _serve(connection) -> None:
-    """The child: fits until the pipe closes. Answers (number, points), or (number, what went wrong)."""
+    """The child: says "ready", then fits until the pipe closes. Answers points, or what went wrong."""
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     with contextlib.suppress(AttributeError, OSError):
         os.nice(5)  # the map may wait, speech may not
@@ -27,15 +26,17 @@ def _serve(connection) -> None:
     import umap
 
     warnings.filterwarnings("ignore")
+    with contextlib.suppress(OSError):
+        connection.send("ready")
     while True:
         try:
-            number, vectors, start, settings = connection.recv()
+            vectors, start, settings = connection.recv()
             try:
                 model = umap.UMAP(metric="cosine", min_dist=MIN_DIST, init=start, n_jobs=1, **settings)
                 answer = model.fit_transform(vectors)
             except Exception as error:  # the parent shows what it has instead, and logs this
                 answer = f"{type(error).__name__}: {error}"
-            connection.send((number, answer))
+            connection.send(answer)
         except (EOFError, OSError, KeyboardInterrupt):
             return
 
@@ -46,7 +47,7 @@ class UmapProcess:
     def __init__(self):
         self._child = None
         self._connection = None
-        self._numbers = itertools.count(1)
+        self._owes = False  # whether an answer of the child is still to be read
 
     def fit(
         self,
@@ -71,15 +72,12 @@ class UmapProcess:
             "n_epochs": epochs,
             "learning_rate": learning_rate,
         }
-        number = next(self._numbers)
         try:
             self._ensure()
-            self._connection.send((number, np.asarray(vectors, np.float32), np.asarray(start, np.float32), settings))
-            answered = None
-            while answered != number:
-                while not self._connection.poll(0.05):
-                    report(0.0, "Arranging the map")
-                answered, answer = self._connection.recv()
+            self._answer(report)  # that it is ready, or the fit of a caller who has gone: it would not read before
+            self._connection.send((np.asarray(vectors, np.float32), np.asarray(start, np.float32), settings))
+            self._owes = True
+            answer = self._answer(report)
         except (EOFError, OSError) as error:
             self.stop()
             answer = f"its process ended ({error!r})"
@@ -87,6 +85,18 @@ class UmapProcess:
             logging.getLogger(__name__).warning("UMAP failed, the map stays as it is: %s", answer)
             return None
         return low + answer.astype(np.float64) / 10 * span  # umap-learn stretches every start to 10 by 10
+
+    def _answer(self, report: Report):
+        """What the child still owes, None where it owes nothing. A pipe holds 64 kB: a send to a child that does not
+        read would block, and nothing could cancel it."""
+        answer = None
+        while self._owes:
+            if self._connection.poll(0.05):
+                answer = self._connection.recv()
+                self._owes = False
+            else:
+                report(0.0, "Arranging the map")
+        return answer
 
     def stop(self) -> None:
         """Ends the child at once, whatever it is doing."""
@@ -102,6 +112,7 @@ class UmapProcess:
         self.stop()
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._child = context.Process(target=_serve, args=(theirs,), name="umap", daemon=True)
-        self._child.start()
+        child = context.Process(target=_serve, args=(theirs,), name="umap", daemon=True)
+        child.start()
+        self._child, self._owes = child, True
         theirs.close()

@@ -207,6 +207,23 @@ def test_a_dead_process_is_replaced(umap):
     assert Projector(umap=umap).project(names(20), vectors).method == "umap"
 
 
+def test_a_process_that_is_still_starting_can_be_left(umap):
+    """Five hundred voices are more than a pipe holds: sending them to a child that does not read yet would block."""
+    vectors, start = np.ones((500, 256), np.float32), np.random.default_rng(0).normal(size=(500, 2))
+    own = UmapProcess()
+    began = time.monotonic()
+
+    def leave(fraction, note=""):
+        if time.monotonic() - began > 0.2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        own.fit(vectors, start, report=leave)
+    took = time.monotonic() - began
+    own.stop()
+    assert took < 1.0
+
+
 def test_two_thousand_voices(umap):
     vectors, labels = voices(200, 10)
     layout = Projector(umap=umap).project(names(2000), vectors)
