@@ -138,27 +138,33 @@ def main(argv: list[str]) -> int:
     rows = choose(cache, args.limit, args.split)
     results: dict[str, list[dict]] = {"original": [], FLOOR: []} | {name: [] for name in vocoders}
     pairs = []
-    for n, i in enumerate(rows):
-        row, original = cache.rows[i], cache.samples(i)
-        mel = mel_spectrogram(Waveform(original, SAMPLE_RATE), PROJECT_MEL)
-        results["original"].append(opinion(original, row, not args.no_words))
-        noise = np.random.default_rng(0).standard_normal(len(original)) * np.sqrt(np.mean(original**2)) * 0.01
-        results[FLOOR].append(measure(original, (original + noise).astype(np.float32)) | {"lossy": row.set == LOSSY})
-        versions = {"original": original}
-        for name, vocoder in vocoders.items():
-            start, start_cpu = time.perf_counter(), time.process_time()
-            chunks = vocoder.stream(mel)
-            made = [next(chunks)]
-            first = time.perf_counter() - start
-            made += list(chunks)
-            wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
-            versions[name] = np.concatenate([chunk.samples for chunk in made])
-            result = measure(original, versions[name]) | opinion(versions[name], row, not args.no_words)
-            result |= {"rtf": wall / mel.seconds, "cpu": cpu / mel.seconds, "first_ms": 1000 * first}
-            results[name].append(result)
-        if len(pairs) < 3:
-            pairs.append((row.utt_id, versions))
-        print(f"{n + 1} of {len(rows)}", file=sys.stderr)
+    try:
+        for n, i in enumerate(rows):
+            row, original = cache.rows[i], cache.samples(i)
+            mel = mel_spectrogram(Waveform(original, SAMPLE_RATE), PROJECT_MEL)
+            found = {"original": opinion(original, row, not args.no_words)}
+            noise = np.random.default_rng(0).standard_normal(len(original)) * np.sqrt(np.mean(original**2)) * 0.01
+            hissing = measure(original, (original + noise).astype(np.float32))
+            found[FLOOR] = hissing | {"lossy": row.set == LOSSY}
+            versions = {"original": original}
+            for name, vocoder in vocoders.items():
+                start, start_cpu = time.perf_counter(), time.process_time()
+                chunks = vocoder.stream(mel)
+                made = [next(chunks)]
+                first = time.perf_counter() - start
+                made += list(chunks)
+                wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
+                versions[name] = np.concatenate([chunk.samples for chunk in made])
+                result = measure(original, versions[name]) | opinion(versions[name], row, not args.no_words)
+                result |= {"rtf": wall / mel.seconds, "cpu": cpu / mel.seconds, "first_ms": 1000 * first}
+                found[name] = result
+            for name, result in found.items():  # only whole utterances count
+                results[name].append(result)
+            if len(pairs) < 3:
+                pairs.append((row.utt_id, versions))
+            print(f"{n + 1} of {len(rows)}", file=sys.stderr)
+    except KeyboardInterrupt:  # what was measured so far still counts, and says of how many
+        print("stopped early", file=sys.stderr)
     shown, summary = {}, {}
     for name, values in results.items():
         groups = {
@@ -176,6 +182,7 @@ def main(argv: list[str]) -> int:
         }
     print(table(shown))
     args.output.mkdir(parents=True, exist_ok=True)
+    rows = rows[: len(results["original"])]
     about = {
         "split": args.split, "utterances": len(rows), "speakers": len({cache.rows[i].speaker for i in rows}),
         "seconds": round(sum(cache.rows[i].seconds for i in rows), 1), "steps": cards[0].steps,
