@@ -5,9 +5,9 @@ import sys
 from cli.dispatch import dispatch
 
 TABLE = {
-    "encoder": "core.evaluation.encoder",
-    "speech": "core.evaluation.speech",
-    "vocoder": "core.evaluation.vocoder",
+    "encoder": ("core.evaluation.encoder", "similarity_histograms"),
+    "speech": ("core.evaluation.speech", "speech_bars"),
+    "vocoder": ("core.evaluation.vocoder", "spectrogram_table"),
 }
 
 if __name__ == "__main__":

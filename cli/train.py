@@ -5,9 +5,9 @@ import sys
 from cli.dispatch import dispatch
 
 TABLE = {
-    "encoder": "core.training.encoder",
-    "synthesizer": "core.training.synthesizer",
-    "vocoder": "core.training.vocoder",
+    "encoder": ("core.training.encoder", ""),
+    "synthesizer": ("core.training.synthesizer", ""),
+    "vocoder": ("core.training.vocoder", "training_sample"),
 }
 
 if __name__ == "__main__":

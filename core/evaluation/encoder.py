@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -229,28 +230,6 @@ def evaluate(name: str | None, folder: Path, per_speaker: int, weights: Path | N
     return report, histograms
 
 
-def draw(path: Path, histograms: dict[str, tuple], report: dict) -> None:
-    """The similarities of pairs of one speaker and of two, a panel per model, as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.2 * len(histograms)), layout="constrained")
-    for axes, (who, (same, different)) in zip(
-        figure.subplots(len(histograms), 1, squeeze=False)[:, 0], histograms.items(), strict=True
-    ):
-        bins = np.linspace(0, 1, 81)
-        axes.hist(different, bins, density=True, alpha=0.7, label="two speakers", color="#c0563b")
-        axes.hist(same, bins, density=True, alpha=0.7, label="one speaker", color="#2f7f86")
-        eer = report["by_length"][f"{HEADLINE} s and more"][who]["eer_pairs"]
-        axes.set(
-            title=f"{who}: equal error rate of pairs {100 * eer:.2f} %",
-            xlabel="cosine similarity of two utterances",
-            ylabel="density",
-        )
-        axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-
-
 def write_card(path: Path, report: dict) -> None:
     """Puts the measured numbers into the model's card; its tensors stay as they are."""
     from dataclasses import replace
@@ -276,7 +255,7 @@ def write_card(path: Path, report: dict) -> None:
     publish(replace(card, metrics=metrics), load_file(path), path.parents[1])
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cli.evaluate encoder", description=__doc__.split("\n\n")[0])
     parser.add_argument("--name", help="of the encoder (default: the best there is)")
     parser.add_argument("--folder", type=Path, default=PRETRAINED)
@@ -295,7 +274,8 @@ def main(argv: list[str] | None = None) -> int:
     report["timings"] = timings(card, load(card), SpeechCache(), args.threads)
     args.output.mkdir(parents=True, exist_ok=True)
     (args.output / "encoder.json").write_text(json.dumps(report, indent=1) + "\n")
-    draw(args.output / "encoder.png", histograms, report)
+    if draw is not None:
+        draw(args.output / "encoder.png", histograms, report)
     write_card(card.path, report)
     print(json.dumps(report["timings"]))
     return 0

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -270,7 +271,7 @@ def _extent(samples: np.ndarray) -> float:
     return end - start + 2 * MARGIN
 
 
-_COLUMNS = {
+COLUMNS = {
     "wer": "WER",
     "similarity_resemblyzer": "sim R",
     "nearest_is_right_resemblyzer": "top1 R",
@@ -303,37 +304,15 @@ def write_card(report: dict) -> None:
 
 def table(report: dict) -> str:
     """The summaries as lines of text."""
-    lines = [f"{'':22}" + "".join(f"{title:>9}" for title in _COLUMNS.values())]
+    lines = [f"{'':22}" + "".join(f"{title:>9}" for title in COLUMNS.values())]
     for system, summary in report["systems"].items():
         lines.append(
-            f"{system:22}" + "".join(f"{summary[key]:9.3f}" if key in summary else f"{'-':>9}" for key in _COLUMNS)
+            f"{system:22}" + "".join(f"{summary[key]:9.3f}" if key in summary else f"{'-':>9}" for key in COLUMNS)
         )
     return "\n".join(lines)
 
 
-def draw(report: dict, path: Path) -> None:
-    """Bars of the main measures, one colour per system, as a PNG."""
-    from matplotlib.figure import Figure
-
-    keys = [
-        k
-        for k in ("wer", "similarity_resemblyzer", "similarity_ours", "nearest_is_right_resemblyzer", "dnsmos")
-        if any(k in s for s in report["systems"].values())
-    ]
-    figure = Figure(figsize=(2.6 * len(keys), 3.2), layout="constrained")
-    for axis, key in zip(figure.subplots(1, len(keys), squeeze=False)[0], keys, strict=True):
-        systems = {name: summary[key] for name, summary in report["systems"].items() if key in summary}
-        axis.bar(
-            range(len(systems)),
-            systems.values(),
-            color=["#4878a8" if "ours" in name else "#b0b0b0" for name in systems],
-        )
-        axis.set_xticks(range(len(systems)), systems, rotation=60, ha="right", fontsize=7)
-        axis.set_title(_COLUMNS[key], fontsize=9)
-    figure.savefig(path, dpi=110)
-
-
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:
     """Command line of the evaluation; exit code."""
     parser = argparse.ArgumentParser(prog="cli.evaluate speech", description=__doc__.splitlines()[0])
     parser.add_argument("--synthesizer", help="name (default: the best)")
@@ -350,7 +329,8 @@ def main(argv: list[str] | None = None) -> int:
     report = evaluate(args.sets, args.synthesizer, args.vocoder, args.limit, args.keep, not args.no_copies)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    draw(report, args.output.with_suffix(".png"))
+    if draw is not None:
+        draw(args.output.with_suffix(".png"), report, COLUMNS)
     if args.card:
         write_card(report)
     print(table(report))

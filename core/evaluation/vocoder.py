@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -100,23 +101,7 @@ def table(rows: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def picture(path: Path, pairs: list[tuple[str, dict[str, np.ndarray]]]) -> None:
-    """One column per utterance, one row per version, PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure((6 * len(pairs), 9), layout="constrained", dpi=80)
-    axes = figure.subplots(len(pairs[0][1]), len(pairs), squeeze=False)
-    for column, (title, versions) in enumerate(pairs):
-        for axis, (name, samples) in zip(axes[:, column], versions.items(), strict=True):
-            axis.specgram(
-                samples[: 3 * SAMPLE_RATE] + 1e-7, NFFT=512, noverlap=400, Fs=SAMPLE_RATE, vmin=-140, vmax=-30
-            )
-            axis.set_title(f"{title}: {name}")
-            axis.set_ylabel("Hz")
-    figure.savefig(path)
-
-
-def main(argv: list[str]) -> int:
+def main(argv: list[str], draw: Callable | None = None) -> int:
     parser = argparse.ArgumentParser("python -m cli.evaluate vocoder", description=__doc__)
     parser.add_argument("--limit", type=int, default=40, help="utterances")
     parser.add_argument("--vocoder", help="name of a published vocoder (the best one)")
@@ -189,5 +174,6 @@ def main(argv: list[str]) -> int:
         "torch_threads": torch.get_num_threads(), "card_metrics": cards[0].metrics, "results": summary,
     }  # fmt: skip
     (args.output / "vocoder.json").write_text(json.dumps(about, indent=1) + "\n")
-    picture(args.output / "vocoder.png", pairs)
+    if draw is not None:
+        draw(args.output / "vocoder.png", pairs)
     return 0

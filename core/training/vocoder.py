@@ -9,6 +9,7 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -242,19 +243,6 @@ def blurred(mel: Tensor, share: float) -> Tensor:
     return result
 
 
-def show(folder: Path, step: int, real: np.ndarray, made: np.ndarray) -> None:
-    """Writes <step>.png, spectrograms real over made, and <step>.wav, real then made."""
-    import soundfile
-    from matplotlib.figure import Figure
-
-    folder.mkdir(parents=True, exist_ok=True)
-    axes = (figure := Figure((12, 6), layout="constrained")).subplots(2, 1)
-    for axis, samples in zip(axes, (real, made), strict=True):
-        axis.specgram(samples + 1e-7, NFFT=512, noverlap=384, Fs=SAMPLE_RATE, vmin=-140, vmax=-30)
-    figure.savefig(folder / f"{step:06d}.png")
-    soundfile.write(folder / f"{step:06d}.wav", np.concatenate([real, np.zeros(4000), made]), SAMPLE_RATE)
-
-
 def say(text: str) -> None:
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
@@ -284,7 +272,17 @@ class SyntheticCache:
         return self._sounds[i]
 
 
-def main(argv: list[str]) -> int:
+def keep_sample(folder: Path, step: int, real: np.ndarray, made: np.ndarray, draw: Callable | None) -> None:
+    """Writes <step>.wav, the real sound then the made one, and by `draw` their spectrograms as <step>.png."""
+    import soundfile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    soundfile.write(folder / f"{step:06d}.wav", np.concatenate([real, np.zeros(4000), made]), SAMPLE_RATE)
+    if draw is not None:
+        draw(folder / f"{step:06d}.png", real, made)
+
+
+def main(argv: list[str], draw: Callable | None = None) -> int:
     args = arguments(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -366,15 +364,15 @@ def main(argv: list[str]) -> int:
             metrics, made = trainer.validate(validation)
             say("validation: " + " ".join(f"{k} {v:.4f}" for k, v in metrics.items()))
             pick = trainer.steps["model"] // args.show_steps % len(made)
-            show(
-                args.runs / "samples", trainer.steps["model"], validation[pick].cpu().numpy(), made[pick].cpu().numpy()
-            )
+            sounds = validation[pick].cpu().numpy(), made[pick].cpu().numpy()
+            keep_sample(args.runs / "samples", trainer.steps["model"], *sounds, draw)
         if time.monotonic() - last_publish > args.publish_minutes * 60:
             last_publish = time.monotonic()
             save_resume(resume_path, trainer.state())
             trainer.publish(args.publish, {f"val_seen_{k}": round(v, 4) for k, v in metrics.items()})
     metrics, made = trainer.validate(validation)
-    show(args.runs / "samples", trainer.steps["model"], validation[0].cpu().numpy(), made[0].cpu().numpy())
+    sounds = validation[0].cpu().numpy(), made[0].cpu().numpy()
+    keep_sample(args.runs / "samples", trainer.steps["model"], *sounds, draw)
     save_resume(resume_path, trainer.state())
     path = trainer.publish(args.publish, {f"val_seen_{k}": round(v, 4) for k, v in metrics.items()})
     say(f"published {path}: " + " ".join(f"{k} {v:.4f}" for k, v in metrics.items()))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from cli.plots import training_sample
 from core.inference.registry import load, read_card
 from core.training.crops import Crops
 from core.training.pitch import trusted
@@ -14,7 +15,7 @@ from core.types import PROJECT_MEL, Mel
 
 def test_two_steps_publish_a_vocoder_that_speaks_and_resume(tmp_path, capsys):
     options = ["--smoke", "--device", "cpu", "--runs", str(tmp_path / "runs"), "--publish", str(tmp_path / "models")]
-    assert main(options) == 0
+    assert main(options, draw=training_sample) == 0
     card = read_card(tmp_path / "models" / "vocoder" / "vocos.safetensors")
     assert card.steps == 2 and card.mel_format == PROJECT_MEL and card.metrics["val_seen_mel"] > 0
     made = load(card).vocode(Mel(np.full((80, 20), -3.0), PROJECT_MEL))

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from cli.plots import speech_bars
 from core.evaluation.sentences import HARD, HARVARD
-from core.evaluation.speech import _summary, choose_cases, draw, espeak_reading, table
+from core.evaluation.speech import COLUMNS, _summary, choose_cases, espeak_reading, table
 from core.text.script import write_script
 from core.training.data import CACHE, SPEECH, SpeechCache
 
@@ -35,7 +36,7 @@ def test_the_report_is_a_table_and_a_picture(tmp_path):
     lines = table(report).splitlines()
     assert len(lines) == 3 and "0.300" in lines[2] and lines[1].split()[0] == "real"
     path = tmp_path / "speech.png"
-    draw(report, path)
+    speech_bars(path, report, COLUMNS)
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
