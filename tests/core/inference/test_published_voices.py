@@ -1,0 +1,59 @@
+"""The published models together, on real speech: a man's voice comes out a man's, a woman's a woman's, and as asked."""
+
+import numpy as np
+import pytest
+
+from core.inference.cloner import Cloner
+from core.inference.registry import PRETRAINED, available
+from core.types import Waveform
+
+TEXT = "The birch canoe slid on the smooth planks, and the wind blew all day long."
+
+pytestmark = pytest.mark.skipif(
+    any(not cards for cards in available(PRETRAINED)[0].values()), reason="needs the published models in pretrained/"
+)
+
+
+@pytest.fixture(scope="module")
+def published():
+    cloner = Cloner()
+    cloner.select()
+    return cloner
+
+
+def median_pitch(waveform: Waveform) -> float:
+    """Hz, over the louder half of the frames."""
+    import librosa
+
+    f0 = librosa.yin(waveform.samples, fmin=65, fmax=400, sr=waveform.sample_rate, frame_length=1024)
+    level = librosa.feature.rms(y=waveform.samples, frame_length=1024, hop_length=256)[0][: len(f0)]
+    return float(np.median(f0[: len(level)][level > np.median(level)]))
+
+
+def test_men_sound_like_men_and_women_like_women(published, speech):
+    pitches = {}
+    for gender in ("M", "F"):
+        recordings = speech(n=3, split="train", gender=gender, min_seconds=6.0)
+        assert recordings
+        pitches[gender] = [
+            median_pitch(published.clone(TEXT, published.utterance(w, r.utt_id, r.speaker).embedding).waveform)
+            for r, w in recordings
+        ]
+    assert max(pitches["M"]) < 175 < min(pitches["F"]), pitches
+
+
+def test_the_same_request_gives_the_same_samples_and_another_seed_does_not(published, speech):
+    ((_, waveform),) = speech(min_seconds=5.0)
+    voice = published.utterance(waveform, "a", "A").embedding
+    first, again, other = (published.clone(TEXT, voice, seed=seed).waveform.samples for seed in (4, 4, 5))
+    np.testing.assert_array_equal(first, again)
+    assert len(first) != len(other) or not np.array_equal(first, other)
+
+
+def test_twice_as_fast_is_half_as_long(published, speech):
+    from core.types import SpeakOptions
+
+    ((_, waveform),) = speech(min_seconds=5.0)
+    voice = published.utterance(waveform, "a", "A").embedding
+    plain, fast = (published.clone(TEXT, voice, options=SpeakOptions(speed=s)).waveform.seconds for s in (1.0, 2.0))
+    assert 0.4 < fast / plain < 0.65
