@@ -37,11 +37,9 @@ def show(result: dict) -> None:
     rows = [["role", "name", "architecture", "size", "languages", "metrics"]]
     for model in result["models"]:
         size = f"{model['bytes'] / 1e6:.1f} MB" if model["bytes"] else "-"
-        metrics = ", ".join(f"{name} {_brief(value)}" for name, value in model["metrics"].items())
+        # Numbers alone fit a table; --json gives the rest of the card's metrics.
+        numbers = {name: value for name, value in model["metrics"].items() if isinstance(value, int | float)}
+        metrics = ", ".join(f"{name} {value:.3g}" for name, value in numbers.items())
         languages = " ".join(model["languages"])
         rows.append([model["role"], model["name"], model["architecture"], size, languages or "-", metrics or "-"])
     print(table(rows, numbers_from=len(rows[0])))
-
-
-def _brief(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from PyQt5.QtCore import QPoint
@@ -95,3 +97,13 @@ def test_any_size_is_a_square(view, d):
 def test_a_flat_embedding_is_drawn(view):
     view.show_embedding(Embedding(np.zeros(256), "x"))
     pixels(view)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.0416, 1.25, 1.5])
+def test_no_column_of_the_screen_is_left_unpainted(view, monkeypatch, ratio):
+    monkeypatch.setattr(view, "devicePixelRatioF", lambda: ratio)
+    for width in range(300, 320):
+        view.resize(width, 301)
+        view.redraw()
+        view.grab()
+        assert view._still.width() >= math.ceil(width * ratio) and view._still.height() >= math.ceil(301 * ratio)

@@ -155,3 +155,14 @@ def test_loading_failures_of_any_kind_are_model_errors(tmp_path, models_folder):
 def test_every_choice_has_a_name_and_an_explanation(toolbox, role):
     choice = toolbox.window.models.choices[role]
     assert choice.accessibleName() and choice.toolTip()
+
+
+def test_the_first_window_fits_the_screen(toolbox):
+    from PyQt5.QtCore import QSize
+
+    from toolbox.widgets.main_window import first_size
+
+    small = QSize(1229, 768)  # 1280 by 800 pixels at 100 dots an inch
+    assert first_size(small) == small and first_size(QSize(1920, 1080)) == QSize(1280, 800)
+    least = toolbox.window.minimumSize()
+    assert least.width() <= small.width() and least.height() <= small.height()

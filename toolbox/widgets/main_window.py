@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from PyQt5.QtCore import QByteArray, Qt, QTimer, pyqtSignal
+from PyQt5.QtCore import QByteArray, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QGuiApplication
 from PyQt5.QtWidgets import QFrame, QLabel, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from core.types import mean_embedding
@@ -48,7 +49,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("Voice Cloning Toolbox")
         self.setAcceptDrops(True)
         self.setMinimumSize(1100, 680)
-        self.resize(1280, 800)
+        self.resize(first_size(QGuiApplication.primaryScreen().availableGeometry().size()))
         self.record = RecordPanel(theme)
         self.voices = VoicePanel(workspace, theme)
         self.models = ModelsPanel(workspace, theme)
@@ -206,6 +207,11 @@ class MainWindow(QMainWindow):
         self._veil.hide()
         event.acceptProposedAction()
         self.files_dropped.emit(_local_paths(event.mimeData()))
+
+
+def first_size(screen: QSize) -> QSize:
+    """How large a window begins: 1280 by 800, never larger than the screen has room for."""
+    return QSize(1280, 800).boundedTo(screen)
 
 
 def shortened(text: str, length: int = 70) -> str:

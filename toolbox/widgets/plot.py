@@ -1,7 +1,7 @@
 """What every plot does: a still picture kept at the screen's own resolution, a theme, and words when it is empty."""
 
 import numpy as np
-from PyQt5.QtCore import QPointF, QRectF, Qt
+from PyQt5.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPixmap
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
@@ -45,8 +45,10 @@ class Plot(QWidget):
 
     def paintEvent(self, event) -> None:
         ratio = self.devicePixelRatioF()
-        if self._still is None or self._still.size() != self.size() * ratio:
-            self._still = QPixmap(self.size() * ratio)
+        # One pixel more: at a scale of 1.04 the last column of the screen lies beyond what the size rounds to.
+        size = QSize(int(self.width() * ratio) + 1, int(self.height() * ratio) + 1)
+        if self._still is None or self._still.size() != size:
+            self._still = QPixmap(size)
             self._still.setDevicePixelRatio(ratio)
             self._still.fill(QColor(self.theme.background))
             painter = self._prepared(QPainter(self._still))
