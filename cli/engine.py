@@ -29,17 +29,11 @@ class Stages:
 
 def load_model(arguments: argparse.Namespace, role: str, name: str | None = None) -> Any:
     """One model at work; the others may be missing or damaged. Raises ModelError."""
+    from core.inference.cloner import use_one_thread
+
     model = registry.load(registry.find(role, name, arguments.pretrained))
     use_one_thread()
     return model
-
-
-def use_one_thread() -> None:
-    """For torch. The networks are small: on two cores a second thread wins little when the machine is idle, and makes
-    the vocoder forty times slower when it is not, each waiting for the other. It also keeps sums in one order."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def load_cloner(arguments: argparse.Namespace, report: Report = silent) -> Any:
@@ -51,7 +45,6 @@ def load_cloner(arguments: argparse.Namespace, report: Report = silent) -> Any:
 
     cloner = Cloner(arguments.pretrained)
     cloner.select(**names, report=report)
-    use_one_thread()
     return cloner
 
 

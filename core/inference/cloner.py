@@ -119,7 +119,7 @@ class Cloner:
         key = (card.role, card.name, card.path, stat and (stat.st_mtime_ns, stat.st_size))
         if key not in self._loaded:
             model = registry.load(card)
-            _one_thread()
+            use_one_thread()
             self._loaded = {k: v for k, v in self._loaded.items() if k[:3] != key[:3]}
             self._loaded[key] = model
         return self._loaded[key]
@@ -276,9 +276,9 @@ class Cloner:
         )
 
 
-def _one_thread() -> None:
-    """Torch on one thread: these networks are small, and on a busy machine two threads wait for each other, up to
-    forty times slower (measured on two cores)."""
+def use_one_thread() -> None:
+    """For torch. The networks are small: on two cores a second thread wins little when the machine is idle, and makes
+    the vocoder forty times slower when it is not, each waiting for the other. It also keeps sums in one order."""
     import torch
 
     torch.set_num_threads(1)
