@@ -32,7 +32,7 @@ class FakeEncoder:
 
 
 class FakeSynthesizer:
-    """Eight frames a letter, each letter a band of its own; `delay` seconds a letter, to have time to cancel."""
+    """Eight frames a letter at speed 1, each letter a band of its own; `delay` seconds a letter, time to cancel."""
 
     name, space, mel_format = "fake-synthesizer", "ge2e-256", PROJECT_MEL
 
@@ -50,13 +50,16 @@ class FakeSynthesizer:
         letters = [c for c in sentence.lower() if c.isalnum()]
         if not letters:
             raise TextError("There is nothing to speak in this text.", "Type some words.")
-        frames = np.full((80, 8 * len(letters)), -11.0, np.float32)
+        each = round(8 / options.speed)
+        frames = np.full((80, each * len(letters)), -11.0, np.float32)
         for i, letter in enumerate(letters):
             report(i / len(letters), "speaking")
             time.sleep(self.delay)
-            frames[ord(letter) % 80, 8 * i : 8 * i + 8] = np.random.default_rng(seed).normal(0, 0.1, 8)
-        times = np.arange(len(letters) + 1) * 8 / PROJECT_MEL.frame_rate
-        words = tuple((w, 0.0, float(times[-1])) for w in sentence.split()[:1])
+            frames[ord(letter) % 80, each * i : each * (i + 1)] = np.random.default_rng(seed).normal(0, 0.1, each)
+        times = np.arange(len(letters) + 1) * each / PROJECT_MEL.frame_rate
+        spoken = [w for w in sentence.split() if any(c.isalnum() for c in w)]
+        ends = np.cumsum([0] + [sum(c.isalnum() for c in w) for w in spoken])
+        words = tuple((w, float(times[a]), float(times[b])) for w, a, b in zip(spoken, ends, ends[1:], strict=False))
         return Mel(frames, PROJECT_MEL), Alignment(tuple(letters), tuple(times[:-1]), tuple(times[1:]), words)
 
 

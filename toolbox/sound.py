@@ -8,6 +8,7 @@ from typing import Any
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
+from core.audio.transform import fade
 from core.errors import DeviceError, VoiceError
 from core.types import Waveform
 from toolbox.jobs import Lane
@@ -15,6 +16,7 @@ from toolbox.jobs import Lane
 MAX_SECONDS = 60.0
 LEVEL_INTERVAL = 50  # ms between two looks at the level meter
 POSITION_INTERVAL = 33  # ms between two places of the playhead
+CUT_FADE = 0.004  # seconds at either end of a part that is played alone
 
 
 class Stream:
@@ -230,13 +232,14 @@ class Sound(QObject):
 
     # --- playback -----------------------------------------------------------------------------------------------
 
-    def play(self, key: str, waveform: Waveform, start: float = 0.0) -> None:
-        """Plays something that exists, from `start` seconds on."""
+    def play(self, key: str, waveform: Waveform, start: float = 0.0, stop: float | None = None) -> None:
+        """Plays something that exists, from `start` seconds on; up to `stop`, faded so that the cuts do not click."""
         stream = self.stream(key, waveform.sample_rate)
         stream.start = start
-        if start > 0:
-            waveform = Waveform(waveform.samples[int(start * waveform.sample_rate) :], waveform.sample_rate)
-        stream.feed(waveform)
+        if start > 0 or stop is not None:
+            first, last = (None if at is None else round(at * waveform.sample_rate) for at in (start, stop))
+            waveform = Waveform(waveform.samples[first:last], waveform.sample_rate)
+        stream.feed(waveform if stop is None else fade(waveform, CUT_FADE))
         stream.finish()
 
     def stream(self, key: str, sample_rate: int) -> Stream:

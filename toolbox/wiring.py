@@ -116,6 +116,7 @@ class Toolbox(QObject):
         window.map.utterance_selected.connect(self._on_utterance_selected)
         window.map.remove_requested.connect(actions.remove)
         window.spectrogram.seek_requested.connect(actions.seek)
+        window.spectrogram.part_requested.connect(actions.play_part)
         window.models.chosen.connect(actions.models.choose)
         window.models.rescan_wanted.connect(lambda: actions.models.rescan())
         self._wire_menus()

@@ -113,7 +113,7 @@ def test_words_are_drawn_above(view):
     plain_top = view.plot_box().top()
     view.show_mel(mel, "take", Alignment((), (), (), (("hello", 0.2, 0.6), ("world", 0.8, 1.4))))
     assert view.plot_box().top() > plain_top
-    assert view.word_at(0.3) == "hello" and view.word_at(0.7) == ""
+    assert view.words.heard_at(0.3) == "hello" and view.words.heard_at(0.7) == ""
     picture = pixels(view)
     strip = picture[int(plain_top) : int(view.plot_box().top()) - 1]
     left, right = int(view.time_to_x(0.8)), int(view.time_to_x(1.4))

@@ -7,6 +7,7 @@ from pathlib import Path
 from PyQt5.QtCore import QObject, QTimer
 
 from core.inference.cloner import Cloner
+from core.types import Take, Utterance
 from toolbox.jobs import Lane
 from toolbox.notices import Notices
 from toolbox.settings import Settings
@@ -76,13 +77,9 @@ class Actions(QObject):
             self.tools.sound.stop()
             return
         item = self.tools.workspace.takes.get(id) or self.tools.workspace.utterances.get(id)
-        if item is None:
-            return
-        if item.waveform is None:
-            self.tools.notices.warning("This take has no sound yet.", "Vocode it first.", key="play")
-            return
-        self.tools.workspace.select(id)
-        self.tools.sound.play(id, item.waveform)
+        if item is not None and self._has_sound(item):
+            self.tools.workspace.select(id)
+            self.tools.sound.play(id, item.waveform)
 
     def seek(self, seconds: float) -> None:
         """Plays what is looked at from there; a hand that drags along asks many times, and is answered once."""
@@ -90,11 +87,26 @@ class Actions(QObject):
         self._seek_soon.start()
 
     def _seek(self) -> None:
-        workspace = self.tools.workspace
-        id = workspace.shown_id
-        item = workspace.takes.get(id) or workspace.utterances.get(id)
+        item = self._shown()
         if item is not None and item.waveform is not None and self.tools.sound.state == "idle":
-            self.tools.sound.play(id, item.waveform, self._seek_to)
+            self.tools.sound.play(item.id, item.waveform, self._seek_to)
+
+    def play_part(self, start: float, stop: float) -> None:
+        """Plays what is looked at between two times, such as a word's; what is heard stops."""
+        self._seek_soon.stop()
+        item = self._shown()
+        if item is not None and self._has_sound(item) and self.tools.sound.state == "idle":
+            self.tools.sound.play(item.id, item.waveform, start, stop)
+
+    def _shown(self) -> Take | Utterance | None:
+        workspace = self.tools.workspace
+        return workspace.takes.get(workspace.shown_id) or workspace.utterances.get(workspace.shown_id)
+
+    def _has_sound(self, item: Take | Utterance) -> bool:
+        """Whether it can be heard; says so where it cannot."""
+        if item.waveform is None:
+            self.tools.notices.warning("This take has no sound yet.", "Vocode it first.", key="play")
+        return item.waveform is not None
 
     def remove(self, id: str) -> None:
         """Removes an utterance or a take."""

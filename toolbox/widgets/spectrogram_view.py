@@ -1,15 +1,16 @@
 """The mel spectrogram: time below, frequency at the left, words above, and a line where the sound is."""
 
 import numpy as np
-from PyQt5.QtCore import QPointF, QRectF, QSizeF, Qt, pyqtSignal
-from PyQt5.QtGui import QFontMetricsF, QPainter, QPen, QPolygonF
+from PyQt5.QtCore import QEvent, QPointF, QRectF, QSizeF, Qt, pyqtSignal
+from PyQt5.QtGui import QPainter, QPen, QPolygonF
+from PyQt5.QtWidgets import QToolTip
 
 from core.audio.mel import hz_to_mel, mel_to_hz
 from core.types import Alignment, Mel
 from toolbox.widgets.plot import Plot
 from toolbox.widgets.plot_theme import ticks
+from toolbox.widgets.word_row import WordRow
 
-SLIVER = 14  # pixels for each word, below which words are not written
 RANGE_DB = 70.0  # from the loudest spot down; what is quieter is drawn as silence
 FREQUENCIES = (0, 250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 12000, 16000, 22000)
 
@@ -30,9 +31,13 @@ def decibels(mel: Mel) -> np.ndarray:
 
 
 class SpectrogramView(Plot):
-    """Shows one mel. Click or drag to hear from there; the wheel zooms in time, a double click shows all again."""
+    """Shows one mel. Click or drag to hear from there; the wheel zooms in time, a double click shows all again.
+
+    A click on a word above the picture asks for that word alone; with the keyboard, Left, Right and Return do the same.
+    """
 
     seek_requested = pyqtSignal(float)  # seconds
+    part_requested = pyqtSignal(float, float)  # the seconds from which and to which
 
     NARROW = 420  # pixels, below which the colour bar makes room for the picture
 
@@ -42,13 +47,12 @@ class SpectrogramView(Plot):
         self.setMinimumSize(220, 120)
         self.mel: Mel | None = None
         self.title = ""
-        self.alignment: Alignment | None = None
+        self.words = WordRow(self)
         self.playhead: float | None = None
         self._levels = np.zeros((0, 0), np.float32)
         self._span = (0.0, 1.0)  # seconds shown
         self._hover: QPointF | None = None
-        self._rows_key: tuple | None = None
-        self._rows = 0
+        self._seeking = False  # the mouse was pressed in the picture
 
     # --- what to show -------------------------------------------------------------------------------------------
 
@@ -60,7 +64,9 @@ class SpectrogramView(Plot):
             if self.mel is not None:
                 self._levels = 1 + decibels(self.mel) / RANGE_DB
                 self._span = (0.0, self.mel.seconds)
-        self.title, self.alignment = title, alignment
+        self.title = title
+        self.words.show(alignment if self.mel is not None else None)
+        self.setFocusPolicy(Qt.TabFocus if self.words.words else Qt.NoFocus)
         self.redraw()
 
     def clear(self) -> None:
@@ -86,7 +92,7 @@ class SpectrogramView(Plot):
     def plot_box(self) -> QRectF:
         """Where the picture is."""
         line = self.line_height()
-        top = 16 + line + self._word_rows() * (line - 2)
+        top = 16 + line + self.word_rows() * (line - 2)
         left, right = self._left(), self._right()
         size = QSizeF(max(self.width() - left - right, 10), max(self.height() - top - line - 12, 10))
         return QRectF(QPointF(left, round(top)), size)
@@ -144,8 +150,9 @@ class SpectrogramView(Plot):
                 result.append((x, f"{t:g} s" if self.mel.seconds < 100 else f"{int(t // 60)}:{t % 60:04.1f}"))
         return result
 
-    def _words(self) -> tuple[tuple[str, float, float], ...]:
-        return self.alignment.words if self.alignment is not None else ()
+    def word_rows(self) -> int:
+        """How many rows of words stand above the picture: none, one or two."""
+        return self.words.rows(self._span, self.width() - self._left() - self._right())
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
@@ -169,7 +176,7 @@ class SpectrogramView(Plot):
             bar = QRectF(box.right() + 10, box.top(), 8, box.height())
             labels = [(1 - d / RANGE_DB, f"−{d} dB" if d else "0 dB") for d in (0, 20, 40, 60)]
             self.paint_colour_bar(painter, bar, labels)
-        self._paint_words(painter, box)
+        self.words.paint(painter)
 
     def _picture(self, box: QRectF):
         """The visible part, at most one column per pixel: pooled where there are more frames."""
@@ -185,66 +192,19 @@ class SpectrogramView(Plot):
                                   .clip(0, self.mel.n_frames - 1)]  # fmt: skip
         return self.heat_image(levels[::-1])
 
-    def _word_rows(self) -> int:
-        """How many rows the words need: two, taking turns, where they would not fit in one; none where all are slivers.
-
-        Every place on the screen depends on it, so it is worked out once for each text, zoom and width.
-        """
-        key = (self.alignment, self._span, self.width())
-        if key != self._rows_key:
-            self._rows_key, self._rows = key, self._count_rows()
-        return self._rows
-
-    def _count_rows(self) -> int:
-        start, stop = self._span
-        words, font = [w for w in self._words() if w[2] >= start and w[1] <= stop], self.sized_font(0.84)
-        if len(words) * SLIVER > self.width():
-            return 0
-        box_width = self.width() - self._left() - self._right()
-        scale = box_width / (self._span[1] - self._span[0])
-        starts = [start for _, start, _ in words]
-        for (text, start, _), following in zip(words, starts[1:], strict=False):
-            if self.text_width(text, font) > (following - start) * scale - 3:
-                return 2
-        return min(len(words), 1)
-
-    def _paint_words(self, painter: QPainter, box: QRectF) -> None:
-        """Each word from where it begins; shortened, or left out, where the next in its row leaves no room."""
-        line, words, rows = self.line_height() - 2, self._words(), self._word_rows()
-        if not rows:
-            return
-        painter.setFont(self.sized_font(0.84))
-        metrics = QFontMetricsF(painter.font())
-        for k, (text, start, end) in enumerate(words):
-            if end < self._span[0] or start > self._span[1]:
-                continue
-            left, right = self.time_to_x(start), self.time_to_x(end)
-            if right < box.left() or left > box.right():
-                continue
-            left = max(left, box.left())
-            limit = self.time_to_x(words[k + rows][1]) if k + rows < len(words) else box.right() + 10
-            text = metrics.elidedText(text, Qt.ElideRight, max(min(limit, box.right() + 10) - left - 4, 0))
-            row = (k + 1) % rows  # 0 is next to the picture
-            painter.setPen(QPen(self.colour("text", 90), 1))
-            painter.drawLine(QPointF(left + 0.5, box.top() - 4 - row * line), QPointF(left + 0.5, box.top() - 1))
-            if len(text) > 2 or text == words[k][0]:
-                painter.setPen(self.colour("text"))
-                place = QRectF(left + 1, box.top() - (row + 1) * line - 3, metrics.horizontalAdvance(text) + 4, line)
-                painter.drawText(place, Qt.AlignLeft | Qt.AlignVCenter, text)
-        painter.setFont(self.sized_font())
-
-    def word_at(self, seconds: float) -> str:
-        """The word that is heard then, or ""."""
-        return next((text for text, start, end in self._words() if start <= seconds < end), "")
-
     def paint_moving(self, painter: QPainter) -> None:
         box = self.plot_box()
-        note = f"{self.mel.seconds:.2f} s"
+        self.words.paint_mark(painter)
+        note, marked = f"{self.mel.seconds:.2f} s", self.words.marked
         word = ""
         if self._hover is not None and box.contains(self._hover):
             t, hz = max(self.x_to_time(self._hover.x()), 0.0), self.y_to_hz(self._hover.y())
             note = f"{t:.2f} s · {hz / 1000:.2f} kHz" if hz >= 1000 else f"{t:.2f} s · {max(hz, 0):.0f} Hz"
-            word = self.word_at(t)
+            word = self.words.heard_at(t)
+        elif marked is not None:
+            note = self.words.describe(marked)
+            if self.text_width(note) > 0.6 * self.width():
+                note = self.words.describe(marked, phonemes=False)
         note = f"{word} · {note}" if word else note
         self.paint_title(painter, self.title, note, top=4)
         if self.playhead is None:
@@ -266,24 +226,50 @@ class SpectrogramView(Plot):
         self.seek_requested.emit(min(max(self.x_to_time(event.localPos().x()), 0.0), self.mel.seconds))
 
     def mousePressEvent(self, event) -> None:
-        if self.mel is not None and event.button() == Qt.LeftButton and self.plot_box().contains(event.localPos()):
+        self._seeking = False
+        if self.mel is None or event.button() != Qt.LeftButton:
+            return
+        word = self.words.at(event.localPos())
+        if word is not None:
+            self._mark(word)
+            self.setFocus(Qt.MouseFocusReason)
+            self._hear_marked()
+        elif self.plot_box().contains(event.localPos()):
+            self._seeking = True
             self._seek(event)
 
     def mouseMoveEvent(self, event) -> None:
         self._hover = QPointF(event.localPos())
         self.update(0, 0, self.width(), int(self.line_height()) + 10)
-        if self.mel is not None:
-            self.setCursor(Qt.IBeamCursor if self.plot_box().contains(self._hover) else Qt.ArrowCursor)
-            if event.buttons() & Qt.LeftButton:
-                self._seek(event)
+        if self.mel is None:
+            return
+        word = self.words.at(self._hover)
+        if word is not None or not self.hasFocus():
+            self._mark(word)
+        inside = self.plot_box().contains(self._hover)
+        self.setCursor(Qt.PointingHandCursor if word is not None else Qt.IBeamCursor if inside else Qt.ArrowCursor)
+        if event.buttons() & Qt.LeftButton and self._seeking:
+            self._seek(event)
 
     def leaveEvent(self, event) -> None:
         self._hover = None
+        if not self.hasFocus():
+            self._mark(None)
         self.update()
 
     def mouseDoubleClickEvent(self, event) -> None:
-        if self.mel is not None:
+        if self.mel is not None and self.words.at(event.localPos()) is not None:
+            self.mousePressEvent(event)
+        elif self.mel is not None:
             self._show_span(0.0, self.mel.seconds)
+
+    def event(self, event) -> bool:
+        if event.type() != QEvent.ToolTip:
+            return super().event(event)
+        word = self.words.at(QPointF(event.pos())) if self.mel is not None else None
+        text = f"{self.words.describe(word)}\nClick to hear it" if word is not None else ""
+        QToolTip.showText(event.globalPos(), text, self)
+        return True
 
     def wheelEvent(self, event) -> None:
         if self.mel is None or not self.plot_box().contains(event.position()):
@@ -309,3 +295,48 @@ class SpectrogramView(Plot):
         if (start, start + length) != self._span:
             self._span = (start, start + length)
             self.redraw()
+
+    # --- words, with the keyboard -------------------------------------------------------------------------------
+
+    def _mark(self, word: int | None) -> None:
+        if word != self.words.marked:
+            self.words.marked = word
+            self.setAccessibleDescription("" if word is None else self.words.describe(word))
+            self.update()
+
+    def _hear_marked(self) -> None:
+        _, start, end = self.words.words[self.words.marked]
+        self.part_requested.emit(start, end)
+
+    def focusInEvent(self, event) -> None:
+        """The first word in view, unless one is marked already."""
+        if self.words.marked is None and self.words.words:
+            ends = [end for _, _, end in self.words.words]
+            self._mark(next((k for k, end in enumerate(ends) if end > self._span[0]), 0))
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event) -> None:
+        if event.reason() not in (Qt.ActiveWindowFocusReason, Qt.PopupFocusReason):
+            self._mark(None)
+        super().focusOutEvent(event)
+
+    def keyPressEvent(self, event) -> None:
+        marked, last = self.words.marked, len(self.words.words) - 1
+        plain = not event.modifiers() & ~Qt.KeypadModifier
+        if marked is None or not plain:
+            event.ignore()
+        elif event.key() in (Qt.Key_Return, Qt.Key_Enter):
+            self._hear_marked()
+        elif event.key() in (Qt.Key_Left, Qt.Key_Right, Qt.Key_Home, Qt.Key_End):
+            steps = {Qt.Key_Left: marked - 1, Qt.Key_Right: marked + 1, Qt.Key_Home: 0, Qt.Key_End: last}
+            self._mark(min(max(steps[event.key()], 0), last))
+            self._show_marked()
+        else:
+            event.ignore()
+
+    def _show_marked(self) -> None:
+        """Turns the page of a zoomed view to where the marked word is."""
+        _, begin, end = self.words.words[self.words.marked]
+        start, stop = self._span
+        if not start <= begin < end <= stop:
+            self._show_span(begin - 0.1, begin - 0.1 + stop - start)
