@@ -22,6 +22,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="wav, flac or ogg, by its suffix")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same sound (default: 0)")
     parser.add_argument("--speed", type=float, default=1.0, help="0.5 to 2 (default: 1)")
+    parser.add_argument(
+        "--variation", type=float, default=0.5, help="0 to 1, how much the delivery varies with the seed (default: 0.5)"
+    )
+    parser.add_argument(
+        "--pitch", type=float, default=0.0, metavar="SEMITONES", help="-12 to 12, formants kept (default: 0)"
+    )
     add_model_options(parser, "encoder", "synthesizer", "vocoder")
 
 
@@ -30,6 +36,10 @@ def run(arguments: argparse.Namespace) -> dict:
         raise UsageError(f"The seed {arguments.seed} is out of range.", "Take a whole number from 0 to 4294967295.")
     if not 0.5 <= arguments.speed <= 2:
         raise UsageError(f"The speed {arguments.speed:g} is out of range.", "Take a number from 0.5 to 2.")
+    if not 0 <= arguments.variation <= 1:
+        raise UsageError(f"The variation {arguments.variation:g} is out of range.", "Take a number from 0 to 1.")
+    if not -12 <= arguments.pitch <= 12:
+        raise UsageError(f"The pitch {arguments.pitch:g} is out of range.", "Take -12 to 12 semitones.")
     text = arguments.text if arguments.text is not None else read_text(arguments.text_file)
     split_sentences(text)  # whatever is wrong with text or target is said before the work, not after it
     check_target(arguments.output)
@@ -45,9 +55,8 @@ def run(arguments: argparse.Namespace) -> dict:
                 for path, waveform in zip(arguments.voice, waveforms, strict=True)
             ]
             voice = mean_embedding(found)
-        take = cloner.clone(
-            text, voice, arguments.seed, SpeakOptions(speed=arguments.speed), report=part(report, 0.25, 0.95)
-        )
+        options = SpeakOptions(arguments.speed, arguments.variation, arguments.pitch)
+        take = cloner.clone(text, voice, arguments.seed, options, report=part(report, 0.25, 0.95))
         stages.seconds |= {name: take.receipt.timings[name] for name in ("synthesize", "vocode")}
         with stages("write"):
             write_audio(arguments.output, take.waveform)

@@ -178,10 +178,12 @@ class SpeakOptions:
     """What a person may ask of a synthesis beyond text and voice.
 
     speed: 0.5 to 2, 1 is the model's own pace. temperature: 0 to 1, how much the delivery varies with the seed.
+    pitch: -12 to 12 semitones up from the voice's own.
     """
 
     speed: float = 1.0
     temperature: float = 0.5
+    pitch: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,10 @@ class Span:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """What came out, and from what. `waveform` is None until a vocoder has run."""
+    """What came out, and from what. `waveform` is None until a vocoder has run.
+
+    mel: what the synthesizer made and a vocoder reads. heard: the mel of the waveform where its pitch was shifted.
+    """
 
     id: str
     text: str
@@ -220,3 +225,4 @@ class Take:
     embedding: Embedding | None = None
     alignment: Alignment | None = None
     spans: tuple[Span, ...] = ()
+    heard: Mel | None = None

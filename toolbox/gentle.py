@@ -21,7 +21,8 @@ TORCH_LIBRARIES = ("libc10", "libtorch_cpu", "libtorch", "libtorch_python", "c10
 
 
 def open_libraries(module: str = "torch", names: tuple[str, ...] = TORCH_LIBRARIES) -> list[Path]:
-    """Opens a package's big shared libraries without holding the interpreter lock; call it in a worker.
+    """Opens a package's big shared libraries (or the one that the module is) without holding the interpreter lock; call
+    it in a worker.
 
     Returns those that were opened. Whatever goes wrong is left to the import itself, which explains it better.
     """
@@ -31,6 +32,8 @@ def open_libraries(module: str = "torch", names: tuple[str, ...] = TORCH_LIBRARI
     folder = Path(spec.origin).parent / "lib"
     suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
     paths = [folder / (name + suffix) for name in names if (folder / (name + suffix)).exists()]
+    if not spec.origin.endswith(".py"):
+        paths = [Path(spec.origin)]
     try:
         opener = _windows_opener(folder) if sys.platform == "win32" else _posix_opener()
         return [path for path in paths if opener(path)]

@@ -234,6 +234,7 @@ class Toolbox(QObject):
         speak.random.setChecked(self.settings.flag("speak/random", False))
         speak.speed.setValue(self.settings.number("speak/speed", 1.0))
         speak.variation.setValue(self.settings.number("speak/variation", 0.5))
+        speak.pitch.setValue(self.settings.number("speak/pitch", 0.0))
 
     def _remember(self) -> None:
         for name, value in self.window.save_layout().items():
@@ -243,6 +244,7 @@ class Toolbox(QObject):
         self.settings.put("speak/random", speak.random.isChecked())
         self.settings.put("speak/speed", speak.speed.value())
         self.settings.put("speak/variation", speak.variation.value())
+        self.settings.put("speak/pitch", speak.pitch.value())
         self.settings.save()
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from core.audio.mel import mel_spectrogram
+from core.audio.pitch import shift_pitch
 from core.audio.transform import resample
 from core.errors import ModelError, VoiceError
 from core.inference import registry
@@ -190,16 +191,15 @@ class Cloner:
         """The take with its sound, sentence by sentence; `on_audio` hears each chunk as soon as it exists."""
         vocoder = self._need("vocoder")
         started = time.perf_counter()
-        hop = take.mel.format.hop_length
+        hop, seed, pitch = take.mel.format.hop_length, take.receipt.seed, take.receipt.options.pitch
         pieces: list[Waveform] = []
-        ends = [span.start for span in take.spans[1:]] + [take.mel.n_frames]
-        for span, end in zip(take.spans, ends, strict=True):
+        for span, end in _spans(take):
             stage = part(report, span.start / take.mel.n_frames, end / take.mel.n_frames)
             mel = Mel(take.mel.frames[:, span.start : span.stop], take.mel.format)
-            _collect(_voiced(vocoder, mel, (end - span.start) * hop, take.receipt.seed, stage), pieces, on_audio)
+            _collect(_voiced(vocoder, mel, (end - span.start) * hop, seed, pitch, stage), pieces, on_audio)
         timings = {**take.receipt.timings, "vocode": time.perf_counter() - started}
         receipt = replace(take.receipt, vocoder=vocoder.name, timings=timings)
-        return replace(take, waveform=_joined(pieces, take.mel.format.sample_rate), receipt=receipt)
+        return _sounding(replace(take, receipt=receipt), pieces, report)
 
     def clone(
         self,
@@ -216,7 +216,7 @@ class Cloner:
         followed by `vocode`. Raises what they raise."""
         vocoder = self._need("vocoder")
         draft = _Draft(self._need("synthesizer").mel_format)
-        hop, rate = draft.format.hop_length, draft.format.sample_rate
+        hop = draft.format.hop_length
         timings = {"synthesize": 0.0, "vocode": 0.0}
         pieces: list[Waveform] = []
         clock = time.perf_counter()
@@ -224,14 +224,14 @@ class Cloner:
             timings["synthesize"] += time.perf_counter() - clock
             clock = time.perf_counter()
             frames = draft.add(mel, alignment, sentence)
-            _collect(_voiced(vocoder, mel, frames * hop, seed, rest), pieces, on_audio)
+            _collect(_voiced(vocoder, mel, frames * hop, seed, options.pitch, rest), pieces, on_audio)
             timings["vocode"] += time.perf_counter() - clock
             timings.setdefault("first_sentence", sum(timings.values()))
             clock = time.perf_counter()
         take = draft.take(
             self._receipt(text, voice, seed, options, utterance_ids, voice_names, timings, vocoder=vocoder.name)
         )
-        return replace(take, waveform=_joined(pieces, rate))
+        return _sounding(take, pieces, report)
 
     def resynthesize(self, waveform: Waveform, report: Report = silent) -> Waveform:
         """Copy synthesis: what the vocoder makes of a recording's own mel."""
@@ -322,14 +322,38 @@ def _noted(report: Report, note: str) -> Report:
     return lambda fraction, _note="": report(fraction, note)
 
 
-def _voiced(vocoder: Vocoder, mel: Mel, n_samples: int, seed: int, report: Report) -> Iterator[Waveform]:
-    """The chunks of one sentence, then silence up to n_samples: its last hop and the pause after it."""
+def _voiced(vocoder: Vocoder, mel: Mel, n_samples: int, seed: int, pitch: float, report: Report) -> Iterator[Waveform]:
+    """The chunks of one sentence, then silence up to n_samples: its last hop and the pause after it.
+
+    Another pitch is given to the sentence as a whole: it comes in one chunk.
+    """
     made = 0
-    for chunk in vocoder.stream(mel, seed, report):
+    chunks = vocoder.stream(mel, seed, part(report, 0.0, 0.8) if pitch else report)
+    if pitch:
+        sentence = _joined(list(chunks), mel.format.sample_rate)
+        chunks = iter([shift_pitch(sentence, pitch, part(report, 0.8, 1.0))])
+    for chunk in chunks:
         made += len(chunk.samples)
         yield chunk
     if made < n_samples:
         yield Waveform(np.zeros(n_samples - made, np.float32), mel.format.sample_rate)
+
+
+def _sounding(take: Take, pieces: list[Waveform], report: Report) -> Take:
+    """The take with its sound, and with the mel of that sound where it is not the one the vocoder read."""
+    format, heard = take.mel.format, []
+    waveform = _joined(pieces, format.sample_rate)
+    for span, end in _spans(take) if take.receipt.options.pitch else ():
+        report(1.0, "mel spectrogram")
+        samples = waveform.samples[span.start * format.hop_length : end * format.hop_length]
+        mel = mel_spectrogram(Waveform(samples, format.sample_rate), format)
+        heard.append(mel.frames[:, : end - span.start])
+    return replace(take, waveform=waveform, heard=Mel(np.concatenate(heard, axis=1), format) if heard else None)
+
+
+def _spans(take: Take) -> Iterator[tuple[Span, int]]:
+    """Each sentence of a take, and the frame where the pause after it ends."""
+    return zip(take.spans, [*(span.start for span in take.spans[1:]), take.mel.n_frames], strict=True)
 
 
 def _collect(chunks: Iterator[Waveform], pieces: list[Waveform], on_audio: OnAudio | None) -> None:

@@ -87,6 +87,16 @@ def test_speak_averages_voices_reads_files_and_keeps_its_seed(cli, voice, tmp_pa
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
 
 
+def test_speak_at_another_pitch(cli, voice, tmp_path):
+    words = ["speak", "--voice", voice, "--text", "Hello there, all of you.", "--variation", "0.2", "--json"]
+    for name, pitch in (("plain.wav", "0"), ("low.wav", "-7.5")):
+        assert cli(*words, "--pitch", pitch, "--output", tmp_path / name)[0] == 0
+    plain, low = (read_audio(tmp_path / name).samples for name in ("plain.wav", "low.wav"))
+    assert len(plain) == len(low)
+    peaks = [np.abs(np.fft.rfft(samples)).argmax() for samples in (plain, low)]
+    assert peaks[1] / peaks[0] == pytest.approx(2 ** (-7.5 / 12), rel=0.02)
+
+
 def test_speak_takes_ten_thousand_characters(cli, voice, tmp_path):
     text = "A sentence of no great length, and then another. " * 205
     code, result, _ = cli("speak", "--voice", voice, "--text", text, "--output", tmp_path / "long.wav", "--json")
@@ -194,6 +204,9 @@ def test_bad_recordings_are_named(cli, tmp_path, verb, name, parts):
         (["--text", "Hi.", "--output", "o.wav", "--seed", "pi"], ["--seed"]),
         (["--text", "Hi.", "--output", "o.wav", "--seed", "-1"], ["seed -1"]),
         (["--text", "Hi.", "--output", "o.wav", "--speed", "9"], ["speed 9"]),
+        (["--text", "Hi.", "--output", "o.wav", "--variation", "2"], ["variation 2"]),
+        (["--text", "Hi.", "--output", "o.wav", "--pitch", "-13"], ["pitch -13", "semitones"]),
+        (["--text", "Hi.", "--output", "o.wav", "--pitch", "nan"], ["pitch nan"]),
         (["--text", "Hi.", "--text-file", "t", "--output", "o.wav"], ["not allowed with"]),
         (["--text-file", "gone.txt", "--output", "o.wav"], ["gone.txt"]),
         (["--text-file", "latin.txt", "--output", "o.wav"], ["latin.txt is not UTF-8"]),

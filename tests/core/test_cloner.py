@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from core.audio.mel import mel_spectrogram
 from core.errors import Cancelled, ModelError, SilentAudio, TextError, TooShort
 from core.inference.cloner import Cloner
-from core.types import Waveform
+from core.types import SpeakOptions, Waveform
 
 TEXT = "First sentence. Second one!\n\nAnd a line of its own."
 
@@ -61,6 +62,38 @@ def test_the_first_sentence_is_heard_before_the_second_is_made(cloner, voice):
     take = cloner.clone(TEXT, voice, on_audio=lambda chunk: (events.append("sound"), heard.append(chunk.samples)))
     assert events[1] == "sound"
     np.testing.assert_array_equal(np.concatenate(heard), take.waveform.samples)
+
+
+@pytest.mark.parametrize("pitch", [-5, 5])
+def test_another_pitch_changes_the_sound_alone(cloner, voice, pitch):
+    plain, asked = (cloner.clone(TEXT, voice, options=SpeakOptions(pitch=p)) for p in (0, pitch))
+    np.testing.assert_array_equal(asked.mel.frames, plain.mel.frames)
+    assert len(asked.waveform.samples) == len(plain.waveform.samples)
+    assert asked.alignment.ends == plain.alignment.ends and asked.receipt.options.pitch == pitch
+    peak = np.abs(np.fft.rfft(asked.waveform.samples)).argmax() / asked.waveform.seconds
+    assert peak == pytest.approx(220 * 2 ** (pitch / 12), rel=0.02)
+    assert plain.heard is None and asked.heard.n_frames == asked.mel.n_frames
+    bands = [take.heard.frames.mean(axis=1).argmax() for take in (asked, cloner.vocode(asked))]
+    assert bands[0] == bands[1] == mel_spectrogram(asked.waveform, asked.mel.format).frames.mean(axis=1).argmax()
+    heard = []
+    again = cloner.vocode(cloner.synthesize(TEXT, voice, options=SpeakOptions(pitch=pitch)), on_audio=heard.append)
+    np.testing.assert_array_equal(again.waveform.samples, asked.waveform.samples)
+    np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in heard]), asked.waveform.samples)
+
+
+def test_another_pitch_is_cancelled_at_every_report(cloner, voice):
+    options, calls = SpeakOptions(pitch=3), []
+    cloner.clone(TEXT, voice, options=options, report=lambda fraction, note="": calls.append(fraction))
+    assert calls == sorted(calls) and calls[-1] == 1
+    for stop in range(0, len(calls), 7):
+        left = iter(range(stop))
+
+        def report(fraction, note="", left=left):
+            if next(left, None) is None:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            cloner.clone(TEXT, voice, options=options, report=report)
 
 
 def test_progress_never_goes_back_and_ends_at_one(cloner, voice):

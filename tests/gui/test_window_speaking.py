@@ -105,12 +105,19 @@ def test_a_random_seed_is_shown_and_kept_in_the_receipt(qtbot, ready, settled):
     assert not ready.window.speak.seed.isEnabled()
 
 
-def test_speed_and_variation_reach_the_request(qtbot, ready, settled):
+def test_speed_variation_and_pitch_reach_the_request_and_are_remembered(qtbot, ready, make_toolbox, settled):
     ready.window.speak.speed.setValue(1.25)
     ready.window.speak.variation.setValue(0.2)
+    ready.window.speak.pitch.setValue(-4)
     speak(qtbot, ready, settled)
     (take,) = ready.workspace.takes.values()
-    assert take.receipt.options == SpeakOptions(1.25, 0.2)
+    assert take.receipt.options == SpeakOptions(1.25, 0.2, -4)
+    assert ready.window.spectrogram.mel is take.heard
+    assert "Pitch -4 semitones" in ready.window.takes.list.itemWidget(ready.window.takes.list.item(0)).toolTip()
+    with qtbot.waitSignal(ready.closed):
+        ready.close()
+    again = make_toolbox(started=False).window.speak
+    assert (again.speed.value(), again.variation.value(), again.pitch.value()) == (1.25, 0.2, -4)
 
 
 def test_synthesize_and_vocode_alone_give_what_one_click_gives(qtbot, ready, devices, settled):

@@ -8,9 +8,9 @@ from PyQt5.QtCore import QObject, pyqtSignal
 
 from core.errors import VoiceError
 from core.types import SpeakOptions, Take, Utterance, Waveform, mean_embedding
-from toolbox import actions
+from toolbox import actions, gentle
 
-LARGEST_SEED = 2**31 - 1
+FRESH_SEEDS = 100_000  # five digits: seen at a glance, told over the telephone
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg")
 _PENDING = "pending"  # the key of a playback whose take does not exist yet
 
@@ -37,6 +37,8 @@ class SpeakingActions(QObject):
         stream = sound.stream(_PENDING, rate)
 
         def work(report) -> Take:
+            if options.pitch:
+                gentle.open_libraries("parselmouth")
             take = cloner.clone(*request, report=report, on_audio=stream.feed)
             stream.finish()
             return take
@@ -68,6 +70,8 @@ class SpeakingActions(QObject):
         stream = sound.stream(id, take.mel.format.sample_rate)
 
         def work(report) -> Take:
+            if take.receipt.options.pitch:
+                gentle.open_libraries("parselmouth")
             made = cloner.vocode(take, report, stream.feed)
             stream.finish()
             return made
@@ -104,7 +108,7 @@ class SpeakingActions(QObject):
             notices.failure(error, key="speak")
             return None
         if seed is None:
-            seed = random.randrange(LARGEST_SEED + 1)
+            seed = random.randrange(FRESH_SEEDS)
             self.seed_drawn.emit(seed)
         self.parent().models.ensure()
         names = tuple(dict.fromkeys(u.speaker for u in utterances))

@@ -132,7 +132,7 @@ class MainWindow(QMainWindow):
         workspace = self._workspace
         take, utterance = workspace.takes.get(id), workspace.utterances.get(id)
         if take is not None:
-            self.spectrogram.show_mel(take.mel, shortened(take.text), take.alignment)
+            self.spectrogram.show_mel(take.heard or take.mel, shortened(take.text), take.alignment)
             sources = [workspace.utterances[i] for i in take.receipt.utterance_ids if i in workspace.utterances]
             voice = mean_embedding([u.embedding for u in sources]) if sources and take.embedding else None
             speaker = sources[0].speaker if sources else ""

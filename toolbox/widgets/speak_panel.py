@@ -8,6 +8,7 @@ from PyQt5.QtWidgets import (
     QLabel,
     QPlainTextEdit,
     QPushButton,
+    QSizePolicy,
     QSpinBox,
     QWidget,
 )
@@ -62,23 +63,29 @@ class SpeakPanel(Card):
     def _build_manner(self) -> QGridLayout:
         self.seed = QSpinBox()
         self.seed.setRange(0, LARGEST_SEED)
+        self.seed.setMinimumWidth(78)
         self.seed.setAccessibleName("Seed")
         self.seed.setToolTip("The same seed, text, voice and models give the same samples")
         self.random = icon_button(self._theme, "random", "A fresh seed each time", flat=False)
         self.random.setCheckable(True)
         self.random.toggled.connect(lambda on: self.seed.setEnabled(not on))
-        self.speed = self._number("Speed", 0.5, 2.0, 0.05, 1.0, " ×", "How fast the voice speaks; 1 is its own pace")
+        self.speed = self._number("Speed", 0.5, 2.0, 0.05, 1.0, "×", "How fast the voice speaks; 1 is its own pace")
         self.variation = self._number(
             "Variation", 0.0, 1.0, 0.1, 0.5, "", "How much the delivery changes from seed to seed; 0 is the plainest"
         )
+        self.pitch = self._number(
+            "Pitch", -12, 12, 1, 0, " st", "Semitones higher or lower than the voice's own; its timbre is kept"
+        )
+        self.pitch.setDecimals(0)
+        self.variation.setDecimals(1)
         grid = QGridLayout()
-        grid.setHorizontalSpacing(GAP)
+        grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(2)
         seed = QHBoxLayout()
         seed.setSpacing(4)
         seed.addWidget(self.seed, 1)
         seed.addWidget(self.random)
-        fields = (("Seed", self.seed), ("Speed", self.speed), ("Variation", self.variation))
+        fields = (("Seed", self.seed), ("Speed", self.speed), ("Pitch", self.pitch), ("Variation", self.variation))
         for column, (name, field) in enumerate(fields):
             label = QLabel(name)
             label.setObjectName("muted")
@@ -86,10 +93,9 @@ class SpeakPanel(Card):
             grid.addWidget(label, 0, column)
         grid.addLayout(seed, 1, 0)
         grid.addWidget(self.speed, 1, 1)
-        grid.addWidget(self.variation, 1, 2)
-        grid.setColumnStretch(0, 5)
-        grid.setColumnStretch(1, 3)
-        grid.setColumnStretch(2, 3)
+        grid.addWidget(self.pitch, 1, 2)
+        grid.addWidget(self.variation, 1, 3)
+        grid.setColumnStretch(0, 1)
         return grid
 
     @staticmethod
@@ -100,6 +106,7 @@ class SpeakPanel(Card):
         field.setValue(value)
         field.setSuffix(suffix)
         field.setDecimals(2)
+        field.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Fixed)
         field.setAccessibleName(name)
         field.setToolTip(tip)
         return field
@@ -131,7 +138,8 @@ class SpeakPanel(Card):
     def request(self) -> tuple[str, int | None, SpeakOptions]:
         """What is asked for."""
         seed = None if self.random.isChecked() else self.seed.value()
-        return self.text.toPlainText(), seed, SpeakOptions(self.speed.value(), self.variation.value())
+        options = SpeakOptions(self.speed.value(), self.variation.value(), self.pitch.value())
+        return self.text.toPlainText(), seed, options
 
     def show_seed(self, seed: int) -> None:
         """The fresh seed that was drawn, so that it can be kept."""

@@ -76,7 +76,10 @@ class TakeRow(QWidget):
         """Everything the take was made with, one fact a line."""
         receipt = take.receipt
         lines = [f"Synthesizer: {receipt.synthesizer}", f"Vocoder: {receipt.vocoder or 'none yet'}"]
-        lines.append(f"Seed {receipt.seed}, speed {receipt.options.speed:g}, variation {receipt.options.temperature:g}")
+        options = receipt.options
+        lines.append(f"Seed {receipt.seed}, speed {options.speed:g}, variation {options.temperature:g}")
+        if options.pitch:
+            lines.append(f"Pitch {options.pitch:+g} semitones")
         made = sum(receipt.timings.get(stage, 0.0) for stage in ("synthesize", "vocode"))
         if made:
             lines.append(f"Made in {made:.2f} s")

@@ -5,7 +5,7 @@ import pytest
 
 from core.inference.cloner import Cloner
 from core.inference.registry import PRETRAINED, available
-from core.types import Waveform
+from core.types import SpeakOptions, Waveform
 
 TEXT = "The birch canoe slid on the smooth planks, and the wind blew all day long."
 
@@ -50,9 +50,29 @@ def test_the_same_request_gives_the_same_samples_and_another_seed_does_not(publi
     assert len(first) != len(other) or not np.array_equal(first, other)
 
 
-def test_twice_as_fast_is_half_as_long(published, speech):
-    from core.types import SpeakOptions
+def test_another_pitch_is_the_same_voice_higher_or_lower(published, speech):
+    import parselmouth
 
+    def pitch(waveform, ratio=1.0):
+        sound = parselmouth.Sound(waveform.samples.astype(float), waveform.sample_rate)
+        return sound.to_pitch_ac(0.01, 75 * min(1, ratio), pitch_ceiling=500 * ratio).selected_array["frequency"]
+
+    ((_, waveform),) = speech(split="train", gender="F", min_seconds=6.0)
+    voice = published.utterance(waveform, "a", "A").embedding
+    plain = published.clone(TEXT, voice)
+    before = pitch(plain.waveform)
+    for semitones in (-12, -5, 5, 12):
+        take = published.clone(TEXT, voice, options=SpeakOptions(pitch=semitones))
+        after = pitch(take.waveform, 2 ** (semitones / 12))
+        n = min(len(before), len(after))
+        both = (before[:n] > 0) & (after[:n] > 0)
+        assert both.sum() > 0.8 * (before > 0).sum()
+        moved = 12 * np.log2(np.median(after[:n][both]) / np.median(before[:n][both]))
+        assert moved == pytest.approx(semitones, abs=0.3)
+        assert len(take.waveform.samples) == len(plain.waveform.samples)
+
+
+def test_twice_as_fast_is_half_as_long(published, speech):
     ((_, waveform),) = speech(min_seconds=5.0)
     voice = published.utterance(waveform, "a", "A").embedding
     plain, fast = (published.clone(TEXT, voice, options=SpeakOptions(speed=s)).waveform.seconds for s in (1.0, 2.0))
