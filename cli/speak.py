@@ -6,8 +6,10 @@ from pathlib import Path
 from cli.engine import Stages, add_model_options, embed_file, load_cloner, read
 from cli.terminal import UsageError, note, progress
 from core.audio.io import check_target, write_audio
-from core.errors import SilentAudio, TextError, TooShort
+from core.errors import SilentAudio, TooShort
 from core.progress import part
+from core.text.dictionary import read_dictionary
+from core.text.files import read_text
 from core.text.sentences import split_sentences
 from core.types import SpeakOptions, mean_embedding
 
@@ -28,6 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pitch", type=float, default=0.0, metavar="SEMITONES", help="-12 to 12, formants kept (default: 0)"
     )
+    parser.add_argument(
+        "--dictionary",
+        type=Path,
+        metavar="FILE",
+        help="your pronunciations, a line each: Nevada = nuh-VAD-uh, gif = /dʒɪf/",
+    )
     add_model_options(parser, "encoder", "synthesizer", "vocoder")
 
 
@@ -41,6 +49,7 @@ def run(arguments: argparse.Namespace) -> dict:
     if not -12 <= arguments.pitch <= 12:
         raise UsageError(f"The pitch {arguments.pitch:g} is out of range.", "Take -12 to 12 semitones.")
     text = arguments.text if arguments.text is not None else read_text(arguments.text_file)
+    pronunciations = read_dictionary(arguments.dictionary) if arguments.dictionary else ()
     split_sentences(text)  # whatever is wrong with text or target is said before the work, not after it
     check_target(arguments.output)
     stages = Stages()
@@ -55,7 +64,7 @@ def run(arguments: argparse.Namespace) -> dict:
                 for path, waveform in zip(arguments.voice, waveforms, strict=True)
             ]
             voice = mean_embedding(found)
-        options = SpeakOptions(arguments.speed, arguments.variation, arguments.pitch)
+        options = SpeakOptions(arguments.speed, arguments.variation, arguments.pitch, pronunciations)
         take = cloner.clone(text, voice, arguments.seed, options, report=part(report, 0.25, 0.95))
         stages.seconds |= {name: take.receipt.timings[name] for name in ("synthesize", "vocode")}
         with stages("write"):
@@ -76,16 +85,6 @@ def run(arguments: argparse.Namespace) -> dict:
         "timings": {name: round(seconds, 4) for name, seconds in stages.seconds.items()},
         "real_time_factor": round(made_in / take.waveform.seconds, 4),
     }
-
-
-def read_text(path: Path) -> str:
-    """Raises TextError."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path.name} is not UTF-8 text.", "Save it as UTF-8.") from error
-    except OSError as error:
-        raise TextError(f"{path} cannot be read: {error.strerror}.", "Pick a text file.") from error
 
 
 def show(result: dict) -> None:

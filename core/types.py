@@ -178,12 +178,14 @@ class SpeakOptions:
     """What a person may ask of a synthesis beyond text and voice.
 
     speed: 0.5 to 2, 1 is the model's own pace. temperature: 0 to 1, how much the delivery varies with the seed.
-    pitch: -12 to 12 semitones up from the voice's own.
+    pitch: -12 to 12 semitones up from the voice's own. pronunciations: (word, how it is said) of a person's own
+    dictionary, as `core.text.dictionary` reads them.
     """
 
     speed: float = 1.0
     temperature: float = 0.5
     pitch: float = 0.0
+    pronunciations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ class TempoSynthesizer:
         self.name, self.space, self.mel_format = card.name, card.space, card.mel_format
         self.alphabet = ALPHABETS[card.symbols].name
         self.language = card.languages[0] if card.languages else "en"
-        self.pronunciations: dict[str, str] = {}
         constants = card.extra["constants"]
         self._mean = torch.tensor(constants["mel_mean"])
         self._std = torch.tensor(constants["mel_std"])
@@ -63,7 +62,7 @@ class TempoSynthesizer:
                 "Embed the voice again.",
             )
         report(0.0, "reading")
-        script = write_script(sentence, self.language, self.pronunciations)
+        script = write_script(sentence, self.language, dict(options.pronunciations))
         with torch.inference_mode(), _one_thread():
             frames, mel, script = self._speak(script, voice, seed, options, report)
         report(1.0, "")

@@ -60,7 +60,7 @@ def _transcribe(text: str, language: str) -> str:
 
 
 def parse(notation: str) -> Phones:
-    """Phones of one group written as "h_ə_l_ˈoʊ". Also the notation of a pronunciation dictionary."""
+    """Phones of one group written as "h_ə_l_ˈoʊ"."""
     phones = []
     for piece in notation.split("_"):
         stress = 1 if "ˈ" in piece else 2 if "ˌ" in piece else 0

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import TextError
-from core.text.normalise import normalise
-from core.text.phonemes import Phones, parse, phonemize
+from core.text.dictionary import key_of, look_up
+from core.text.normalise import Word, normalise
+from core.text.phonemes import Phones, phonemize
 from core.text.symbols import ALPHABETS, BOUNDARY, END, LONG_PAUSE, SHORT_PAUSE, START, Phone
 
 _PAUSES = {",": SHORT_PAUSE, ".": LONG_PAUSE}
@@ -28,17 +29,22 @@ class Script:
 def write_script(sentence: str, language: str = "en", pronunciations: dict[str, str] | None = None) -> Script:
     """The script of one sentence.
 
-    pronunciations: a user's own, word (lower case) -> phones in IPA separated by "_" or blanks, "h_ə_l_ˈoʊ". Raises
-    TextError when nothing in the sentence can be spoken.
+    pronunciations: a user's own, as `core.text.dictionary` reads them: word -> respelling, or IPA between slashes.
+    Raises TextError when nothing in the sentence can be spoken.
     """
     written = normalise(sentence, language)
-    own = {word.lower(): parse("_".join(ipa.split())) for word, ipa in (pronunciations or {}).items()}
+    entries = pronunciations or {}
+    given = _given(written, entries, language)
     symbols, owners = [Phone(START)], [-1]
     clause: list[tuple[int, str]] = []
 
     def flush(mark: str) -> None:
-        phones = _phones_of([word for _, word in clause], language, own)
-        for (owner, _), said in zip(clause, phones, strict=True):
+        phones = phonemize([word for _, word in clause], language)
+        for (owner, word), said in zip(clause, phones, strict=True):
+            if owner in given:  # all of it at the first of the words that would be said
+                said, given[owner] = given[owner], ()
+            elif entries:
+                said = look_up(word, entries, language) or said
             if not said:
                 continue
             if symbols[-1].letters not in (BOUNDARY, SHORT_PAUSE, LONG_PAUSE, START):
@@ -66,7 +72,17 @@ def write_script(sentence: str, language: str = "en", pronunciations: dict[str, 
     return Script(tuple(symbols), tuple(owners), tuple(word.written for word in written))
 
 
-def _phones_of(words: list[str], language: str, own: dict[str, Phones]) -> list[Phones]:
-    """The phones of one clause's words, the user's own pronunciations first."""
-    phones = phonemize(words, language)
-    return [own.get(word, said) for word, said in zip(words, phones, strict=True)]
+def _given(written: list[Word], entries: dict[str, str], language: str) -> dict[int, Phones]:
+    """Index of a written word -> its phones by the user's entries. A phrase's first word has all, the others none."""
+    keys = [key_of(word.written) for word in written] if entries else []
+    longest = max((entry.count(" ") + 1 for entry in entries), default=0)
+    given: dict[int, Phones] = {}
+    for start in range(len(keys)):
+        for stop in range(min(start + longest, len(keys)), start, -1):
+            if start in given or any(word.pause for word in written[start : stop - 1]):
+                continue
+            phones = look_up(" ".join(keys[start:stop]), entries, language)
+            if phones:
+                given |= dict.fromkeys(range(start, stop), ())
+                given[start] = phones
+    return given

@@ -97,6 +97,19 @@ def test_speak_at_another_pitch(cli, voice, tmp_path):
     assert peaks[1] / peaks[0] == pytest.approx(2 ** (-7.5 / 12), rel=0.02)
 
 
+def test_speak_with_a_dictionary(cli, fakes, voice, tmp_path, monkeypatch):
+    (tmp_path / "mine.txt").write_text("﻿# mine\nGIF = jif\nшар\t/ʂar/\n", encoding="utf-8")
+    asked, made = [], fakes.synthesizer.synthesize
+    monkeypatch.setattr(
+        fakes.synthesizer,
+        "synthesize",
+        lambda text, voice, seed, options, report: asked.append(options) or made(text, voice, seed, options, report),
+    )
+    words = ["--voice", voice, "--text", "A gif, please.", "--output", tmp_path / "o.wav", "--json"]
+    assert cli("speak", *words, "--dictionary", tmp_path / "mine.txt")[0] == 0
+    assert [options.pronunciations for options in asked] == [(("gif", "jif"), ("шар", "/ʂar/"))]
+
+
 def test_speak_takes_ten_thousand_characters(cli, voice, tmp_path):
     text = "A sentence of no great length, and then another. " * 205
     code, result, _ = cli("speak", "--voice", voice, "--text", text, "--output", tmp_path / "long.wav", "--json")
@@ -207,6 +220,9 @@ def test_bad_recordings_are_named(cli, tmp_path, verb, name, parts):
         (["--text", "Hi.", "--output", "o.wav", "--variation", "2"], ["variation 2"]),
         (["--text", "Hi.", "--output", "o.wav", "--pitch", "-13"], ["pitch -13", "semitones"]),
         (["--text", "Hi.", "--output", "o.wav", "--pitch", "nan"], ["pitch nan"]),
+        (["--text", "Hi.", "--output", "o.wav", "--dictionary", "gone.txt"], ["gone.txt cannot be read"]),
+        (["--text", "Hi.", "--output", "o.wav", "--dictionary", "latin.txt"], ["latin.txt is not UTF-8"]),
+        (["--text", "Hi.", "--output", "o.wav", "--dictionary", "mine.txt"], ["mine.txt, line 2", "“gif jif”", "=”"]),
         (["--text", "Hi.", "--text-file", "t", "--output", "o.wav"], ["not allowed with"]),
         (["--text-file", "gone.txt", "--output", "o.wav"], ["gone.txt"]),
         (["--text-file", "latin.txt", "--output", "o.wav"], ["latin.txt is not UTF-8"]),
@@ -219,6 +235,7 @@ def test_bad_recordings_are_named(cli, tmp_path, verb, name, parts):
 def test_bad_requests_are_explained_before_any_work(cli, voice, tmp_path, monkeypatch, words, parts):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "latin.txt").write_bytes("Käse".encode("latin-1"))
+    (tmp_path / "mine.txt").write_text("# mine\ngif jif\n")
     monkeypatch.setattr("cli.speak.load_cloner", lambda *a, **k: pytest.fail("work had begun"))
     refused(cli("speak", "--voice", voice, *words), *parts)
 

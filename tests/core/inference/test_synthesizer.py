@@ -107,6 +107,15 @@ def test_speed_scales_the_length(synthesizer, voice):
     assert lengths[2] == pytest.approx(lengths[1] / 2, rel=0.12)
 
 
+def test_a_pronunciation_changes_its_word_alone(synthesizer, voice):
+    text = "They say Nevada's desert is wide."
+    own = SpeakOptions(pronunciations=(("nevada", "/nəˈvɑːdə/"),))
+    plain, asked = (synthesizer.synthesize(text, voice, 0, options)[1] for options in (SpeakOptions(), own))
+    before, after = " ".join(plain.symbols), " ".join(asked.symbols)
+    assert "v ˈæ d ə z" in before and before.replace("n ᵻ v ˈæ d ə z", "n ə v ˈɑː d ə z") == after
+    assert [word for word, _, _ in asked.words] == [word for word, _, _ in plain.words]
+
+
 def test_the_alignment_covers_the_mel_and_names_the_words(synthesizer, voice):
     mel, alignment = synthesizer.synthesize("He paid $5, of course.", voice)
     assert [word for word, _, _ in alignment.words] == ["He", "paid", "$5,", "of", "course."]

@@ -37,7 +37,7 @@ def test_edges_boundaries_and_pauses():
 
 
 def test_a_user_pronunciation_is_used():
-    plain, own = write_script("say gif now"), write_script("say gif now", pronunciations={"GIF": "dʒ ˈɪ f"})
+    plain, own = write_script("say gif now"), write_script("say gif now", pronunciations={"gif": "/dʒ ˈɪ f/"})
     assert letters(own, 1) == "dʒɪf" != letters(plain, 1)
     assert letters(own, 0) == letters(plain, 0)
     assert parse("dʒ_ˈɪ_f")[1] == Phone("ɪ", 1)
