@@ -14,7 +14,7 @@ from core.errors import VoiceError
 SAMPLE_RATE = 16000
 
 
-def _missing(package: str) -> VoiceError:
+def missing(package: str) -> VoiceError:
     return VoiceError(
         f"This evaluation needs the package {package}.", "Install it with: pip install -r requirements-train.txt"
     )
@@ -25,7 +25,7 @@ def _recogniser():
     try:
         from pocketsphinx import Decoder
     except ImportError as error:
-        raise _missing("pocketsphinx") from error
+        raise missing("pocketsphinx") from error
     return Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
 
 
@@ -80,7 +80,7 @@ def dnsmos(samples: np.ndarray) -> dict[str, float]:
     try:
         from speechmos import dnsmos as judge
     except ImportError as error:
-        raise _missing("speechmos") from error
+        raise missing("speechmos") from error
     scores = judge.run(np.clip(np.asarray(samples, np.float32), -1, 1), sr=SAMPLE_RATE)
     names = {"overall": "ovrl_mos", "signal": "sig_mos", "background": "bak_mos", "p808": "p808_mos"}
     return {name: float(scores[key]) for name, key in names.items()}
@@ -93,7 +93,7 @@ def pitch(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
         f0 = track_pitch(samples)
     except ImportError as error:
-        raise _missing("pyworld") from error
+        raise missing("pyworld") from error
     return f0, f0 > 0
 
 

@@ -24,6 +24,7 @@ from core.errors import VoiceError
 from core.evaluation import measures
 from core.evaluation.sentences import HARD, HARVARD
 from core.evaluation.verification import equal_error_rate
+from core.evaluation.words import lost_and_doubled
 from core.inference import registry
 from core.text.normalise import normalise
 from core.text.sentences import split_sentences
@@ -110,15 +111,15 @@ class Judges:
             found["resemblyzer"] = mean / max(float(np.linalg.norm(mean)), 1e-6)
         return found
 
-    def judge(self, samples: np.ndarray, text: str, opinion: bool, key: str = "") -> dict:
-        """Everything that needs one sound and its text alone. opinion: whether to ask DNSMOS, which is slow.
+    def judge(self, samples: np.ndarray, words: list[str], opinion: bool, key: str = "") -> dict:
+        """Everything that needs one sound and its words, as spoken, alone. opinion: whether to ask DNSMOS (slow).
 
         key: what names a sound that is always the same; its judgement is kept in the cache, all but the voices.
         """
         path = CACHE / "judged_speech.json"
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if not key or key not in kept:
-            found = self._judge(samples, text, opinion)
+        if not key or "lost" not in kept.get(key, {}):
+            found = self._judge(samples, words, opinion)
             if key:
                 kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,15 +129,18 @@ class Judges:
         return {**found, "voices": self.voices(samples)}
 
     @staticmethod
-    def _judge(samples: np.ndarray, text: str, opinion: bool) -> dict:
+    def _judge(samples: np.ndarray, words: list[str], opinion: bool) -> dict:
         padded = np.pad(samples, SAMPLE_RATE // 3)
         heard = measures.recognise(padded)
-        errors, words = measures.word_errors(text, heard)
+        errors, n_words = measures.word_errors(_written(words), heard)
+        lost, doubled = lost_and_doubled(samples, words)
         f0, voiced = measures.pitch(samples)
         result = {
             "heard": heard,
             "errors": errors,
-            "words": words,
+            "words": n_words,
+            "lost": [words[k] for k in lost],
+            "doubled": [words[k] for k in doubled],
             "f0": float(np.median(f0[voiced])) if voiced.any() else 0.0,
         }
         with contextlib.suppress(VoiceError):
@@ -163,6 +167,8 @@ def _summary(results: list[dict], centroids: dict[str, dict[str, np.ndarray]]) -
     summary: dict = {
         "sentences": len(results),
         "wer": sum(r["errors"] for r in results) / max(1, sum(r["words"] for r in results)),
+        "lost": sum(len(r["lost"]) for r in results),
+        "doubled": sum(len(r["doubled"]) for r in results),
     }
     for encoder in ("resemblyzer", "ours"):
         same, different, first = [], [], []
@@ -219,11 +225,11 @@ def evaluate(
     results: dict[str, list[dict]] = {}
 
     def note(system: str, case: Case, samples: np.ndarray, **more) -> None:
-        spoken = " ".join(s for word in normalise(case.text) for s in word.spoken).replace("eh ", "a ")
+        words = [spoken for word in normalise(case.text) for spoken in word.spoken]
         constant = system == "real" or system.startswith("espeak-ng")
-        key = f"{system}|{case.reading}|{spoken}" if constant else ""
-        found = judges.judge(samples, spoken, system in ("real", "copy", "ours"), key)
-        results.setdefault(system, []).append({"speaker": case.speaker, "text": spoken, **found, **more})
+        key = f"{system}|{case.reading}|{_written(words)}" if constant else ""
+        found = judges.judge(samples, words, system in ("real", "copy", "ours"), key)
+        results.setdefault(system, []).append({"speaker": case.speaker, "text": _written(words), **found, **more})
         if keep is not None:
             from core.audio.io import write_audio
 
@@ -263,6 +269,11 @@ def evaluate(
     }
 
 
+def _written(words: list[str]) -> str:
+    """Spoken words as a text to count errors against; the letter a is spelt "eh" for the synthesizer's sake."""
+    return " ".join(words).replace("eh ", "a ")
+
+
 def _extent(samples: np.ndarray) -> float:
     """Seconds from the first to the last sound of a reading, with the margins that the synthesizer leaves too."""
     from core.training.features import MARGIN, onset_and_end
@@ -273,6 +284,8 @@ def _extent(samples: np.ndarray) -> float:
 
 COLUMNS = {
     "wer": "WER",
+    "lost": "lost",
+    "doubled": "doubled",
     "similarity_resemblyzer": "sim R",
     "nearest_is_right_resemblyzer": "top1 R",
     "eer_resemblyzer": "EER R",
@@ -304,11 +317,13 @@ def write_card(report: dict) -> None:
 
 def table(report: dict) -> str:
     """The summaries as lines of text."""
+
+    def cell(value: float | None) -> str:
+        return f"{'-':>9}" if value is None else f"{value:9d}" if isinstance(value, int) else f"{value:9.3f}"
+
     lines = [f"{'':22}" + "".join(f"{title:>9}" for title in COLUMNS.values())]
     for system, summary in report["systems"].items():
-        lines.append(
-            f"{system:22}" + "".join(f"{summary[key]:9.3f}" if key in summary else f"{'-':>9}" for key in COLUMNS)
-        )
+        lines.append(f"{system:22}" + "".join(cell(summary.get(key)) for key in COLUMNS))
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from core.training.data import CACHE, SPEECH, SpeechCache
 def judged(speaker: str, voice: np.ndarray, errors: int, seconds: float) -> dict:
     return {
         "speaker": speaker, "errors": errors, "words": 10, "seconds": seconds, "real_seconds": 2.0, "f0": 110.0,
+        "lost": ["the"] * (errors // 3), "doubled": [],
         "reference_f0": 120.0 if speaker == "a" else 220.0, "dnsmos": 3.0, "voices": {"ours": voice},
         "synthesizer_s": 0.1, "vocoder_s": 0.2,
     }  # fmt: skip
@@ -24,6 +25,7 @@ def test_the_summary_counts_words_voices_and_lengths():
     assert found["similarity_ours"] == pytest.approx(0.5)
     assert found["nearest_is_right_ours"] == 0.5
     assert found["eer_ours"] == pytest.approx(0.5)
+    assert found["lost"] == 1 and found["doubled"] == 0
     assert found["duration_ratio"] == pytest.approx(1.05)
     assert found["gender_kept"] == 0.5
     assert found["synthesizer_rtf"] == pytest.approx(0.2 / 4.2)
@@ -31,10 +33,13 @@ def test_the_summary_counts_words_voices_and_lengths():
 
 def test_the_report_is_a_table_and_a_picture(tmp_path):
     report = {
-        "systems": {"real": {"wer": 0.2, "dnsmos": 3.3}, "ours": {"wer": 0.3, "similarity_ours": 0.8, "dnsmos": 3.0}}
+        "systems": {
+            "real": {"wer": 0.2, "dnsmos": 3.3},
+            "ours": {"wer": 0.3, "lost": 4, "similarity_ours": 0.8, "dnsmos": 3.0},
+        }
     }
     lines = table(report).splitlines()
-    assert len(lines) == 3 and "0.300" in lines[2] and lines[1].split()[0] == "real"
+    assert len(lines) == 3 and lines[2].split()[1:4] == ["0.300", "4", "-"] and lines[1].split()[0] == "real"
     path = tmp_path / "speech.png"
     speech_bars(path, report, COLUMNS)
     assert path.read_bytes()[:4] == b"\x89PNG"
