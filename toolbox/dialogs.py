@@ -7,6 +7,7 @@ from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from toolbox.actions import Actions
+from toolbox.widgets.dictionary_dialog import DictionaryDialog
 
 OPEN_FILTER = "Sound files (*.wav *.flac *.ogg *.opus *.mp3 *.aif *.aiff *.au *.w64 *.caf);;All files (*)"
 EXPORT_FILTERS = {"WAV (*.wav)": "wav", "FLAC (*.flac)": "flac", "Ogg Vorbis (*.ogg)": "ogg"}
@@ -62,6 +63,26 @@ class Dialogs(QObject):
             self.actions.speaking.export(id, path)
         else:
             self.actions.voices.save_recording(id, path)
+
+    def edit_dictionary(self, word: str = "") -> None:
+        """Opens the person's own pronunciations, at the entry of a word."""
+        job = self.actions.dictionary.read()
+        job.succeeded.connect(lambda text: self._open_dictionary(text, word))
+
+    def _open_dictionary(self, text: str, word: str) -> None:
+        if self.window.findChildren(DictionaryDialog):
+            return
+        workspace = self.actions.tools.workspace
+        dialog = DictionaryDialog(text, word, workspace.voice is not None, self.window.theme, self.window)
+        dialog.hear_wanted.connect(self.actions.speaking.hear)
+
+        def save(text: str) -> None:
+            job = self.actions.dictionary.save(text)
+            job.succeeded.connect(dialog.on_saved)
+            job.failed.connect(dialog.on_save_failed)
+
+        dialog.save_wanted.connect(save)
+        dialog.open()
 
     def about(self) -> None:
         """What this program is."""

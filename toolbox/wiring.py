@@ -105,6 +105,7 @@ class Toolbox(QObject):
         window.speak.speak_wanted.connect(actions.speaking.clone)
         window.speak.synthesize_wanted.connect(actions.speaking.synthesize)
         window.speak.vocode_wanted.connect(actions.speaking.vocode)
+        window.speak.dictionary_wanted.connect(self.dialogs.edit_dictionary)
         actions.speaking.seed_drawn.connect(window.speak.show_seed)
 
         window.takes.play_wanted.connect(actions.play)
@@ -129,6 +130,7 @@ class Toolbox(QObject):
         menus.undo_wanted.connect(actions.undo)
         menus.rename_wanted.connect(window.voices.edit_current)
         menus.remove_wanted.connect(self._remove)
+        menus.dictionary_wanted.connect(window.speak.dictionary.click)
         menus.record_wanted.connect(window.record.button.click)
         menus.play_wanted.connect(actions.play_or_stop)
         menus.speak_wanted.connect(window.speak.speak.click)

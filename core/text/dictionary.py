@@ -25,6 +25,14 @@ _BRACKETS = {"/": "/", "[": "]"}
 _IPA = set("".join(a.letters for a in ALPHABETS.values())) | set("ˈˌ_ ɝ")
 
 
+class DictionaryError(TextError):
+    """A line, counted from 1, that is no entry."""
+
+    def __init__(self, line: int, name: str, message: str, hint: str):
+        super().__init__(f"{name}, line {line}: {message}" if name else f"Line {line}: {message}", hint)
+        self.line = line
+
+
 def key_of(word: str) -> str:
     """A written word or phrase as entries name it: lower case, no punctuation around its words."""
     words = (part.strip("\"'()[]{}<>*_~|^,;:.!?—") for part in clean(word).split())
@@ -32,14 +40,14 @@ def key_of(word: str) -> str:
 
 
 def read_dictionary(path: Path) -> tuple[tuple[str, str], ...]:
-    """The entries of a UTF-8 text file, as `parse_dictionary`. Raises TextError, naming the file and the line."""
+    """The entries of a UTF-8 text file. Raises TextError, naming it, or DictionaryError as `parse_dictionary` does."""
     return parse_dictionary(read_text(path), path.name)
 
 
 def parse_dictionary(text: str, name: str = "") -> tuple[tuple[str, str], ...]:
-    """(word as `key_of`, pronunciation) of each line. Raises TextError for the first that cannot be read, naming it."""
+    """(word as `key_of`, pronunciation) of each line. Raises DictionaryError for the first that cannot be read."""
     entries: dict[str, tuple[str, int]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(re.split("\r\n?|\n", text), 1):
         line = re.split(r"(?:^|\s)#", line)[0].strip()
         if not line:
             continue
@@ -48,8 +56,7 @@ def parse_dictionary(text: str, name: str = "") -> tuple[tuple[str, str], ...]:
             if word in entries:
                 raise TextError(f"“{word}” stands on line {entries[word][1]} already.", "Keep one of the two.")
         except TextError as error:
-            place = f"{name}, line {number}" if name else f"Line {number}"
-            raise TextError(f"{place}: {error.message}", error.hint) from None
+            raise DictionaryError(number, name, error.message, error.hint) from None
         entries[word] = pronunciation, number
     return tuple((word, pronunciation) for word, (pronunciation, _) in entries.items())
 

@@ -32,9 +32,10 @@ class Tools:
 
 
 class Actions(QObject):
-    """All verbs: `models`, `voices`, `speaking`, `map`, and what concerns them all."""
+    """All verbs: `models`, `voices`, `speaking`, `dictionary`, `map`, and what concerns them all."""
 
     def __init__(self, tools: Tools, parent: QObject | None = None):
+        from toolbox.actions.dictionary import DictionaryActions
         from toolbox.actions.map import MapActions
         from toolbox.actions.models import ModelActions
         from toolbox.actions.speaking import SpeakingActions
@@ -48,6 +49,7 @@ class Actions(QObject):
         self._undos: list[Callable[[], None]] = []
         self.map = MapActions(tools, self)
         self.voices = VoiceActions(tools, self)
+        self.dictionary = DictionaryActions(tools, self)
         self.speaking = SpeakingActions(tools, self)
         self.models = ModelActions(tools, self)
         self.models.loaded.connect(self.voices.resume)

@@ -1,6 +1,7 @@
 """Text becomes takes: synthesized, vocoded, heard, exported, removed."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from PyQt5.QtCore import QObject, pyqtSignal
 from core.errors import VoiceError
 from core.types import SpeakOptions, Take, Utterance, Waveform, mean_embedding
 from toolbox import actions, gentle
+from toolbox.jobs import Job
+from toolbox.sound import Stream
 
 FRESH_SEEDS = 100_000  # five digits: seen at a glance, told over the telephone
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg")
-_PENDING = "pending"  # the key of a playback whose take does not exist yet
+_PENDING, _WORD = "pending", "word"  # the keys of playbacks whose take does not exist yet, or never will
 
 
 class SpeakingActions(QObject):
@@ -31,23 +34,28 @@ class SpeakingActions(QObject):
         request = self._request(text, seed, options)
         if request is None:
             return
-        cloner, sound = self.tools.cloner, self.tools.sound
-        card = self.tools.workspace.card("synthesizer")
-        rate = card.mel_format.sample_rate if card is not None and card.mel_format else 16000
-        stream = sound.stream(_PENDING, rate)
+        cloner = self.tools.cloner
 
-        def work(report) -> Take:
+        def make(report, on_audio) -> Take:
             if options.pitch:
                 gentle.open_libraries("parselmouth")
-            take = cloner.clone(*request, report=report, on_audio=stream.feed)
-            stream.finish()
-            return take
+            return cloner.clone(**self._with_dictionary(request), report=report, on_audio=on_audio)
 
-        job = self.tools.models.submit("Speaking", work, verb="speak")
+        job, stream = self._heard("Speaking", _PENDING, self._rate(), make)
         job.succeeded.connect(lambda take: self._on_spoken(take, stream))
-        job.failed.connect(self.tools.notices.failure)
-        job.failed.connect(lambda error: sound.stop_stream(stream))
-        job.cancelled.connect(lambda: sound.stop_stream(stream))
+
+    def hear(self, word: str, entries: tuple[tuple[str, str], ...]) -> None:
+        """Says a word as these entries of a dictionary have it; no take comes of it."""
+        options = SpeakOptions(temperature=0.0, pronunciations=entries)
+        request = self._request(word, 0, options)
+        if request is not None:
+            cloner = self.tools.cloner
+            self._heard(
+                f"Saying {word}",
+                _WORD,
+                self._rate(),
+                lambda report, on_audio: cloner.clone(**request, report=report, on_audio=on_audio),
+            )
 
     def synthesize(self, text: str, seed: int | None, options: SpeakOptions) -> None:
         """Makes the mel alone."""
@@ -55,7 +63,9 @@ class SpeakingActions(QObject):
         if request is not None:
             cloner = self.tools.cloner
             job = self.tools.models.submit(
-                "Synthesizing", lambda report: cloner.synthesize(*request, report=report), verb="speak"
+                "Synthesizing",
+                lambda report: cloner.synthesize(**self._with_dictionary(request), report=report),
+                verb="speak",
             )
             job.succeeded.connect(self._add)
             job.failed.connect(self.tools.notices.failure)
@@ -66,23 +76,42 @@ class SpeakingActions(QObject):
         if take is None:
             return
         self.parent().models.ensure()
-        cloner, sound = self.tools.cloner, self.tools.sound
-        stream = sound.stream(id, take.mel.format.sample_rate)
+        cloner = self.tools.cloner
 
-        def work(report) -> Take:
+        def make(report, on_audio) -> Take:
             if take.receipt.options.pitch:
                 gentle.open_libraries("parselmouth")
-            made = cloner.vocode(take, report, stream.feed)
+            return cloner.vocode(take, report, on_audio)
+
+        job, _ = self._heard("Vocoding", id, take.mel.format.sample_rate, make)
+        job.succeeded.connect(lambda made: self._add(made) if made.id in self.tools.workspace.takes else None)
+
+    def _heard(self, title: str, key: str, rate: int, make: Callable) -> tuple[Job, Stream]:
+        """The job `make(report, on_audio)`, heard while it is at work, and the stream of its sound."""
+        sound = self.tools.sound
+        stream = sound.stream(key, rate)
+
+        def work(report) -> Take:
+            made = make(report, stream.feed)
             stream.finish()
             return made
 
-        job = self.tools.models.submit("Vocoding", work, verb="speak")
-        job.succeeded.connect(lambda made: self._add(made) if made.id in self.tools.workspace.takes else None)
+        job = self.tools.models.submit(title, work, verb="speak")
         job.failed.connect(self.tools.notices.failure)
         job.failed.connect(lambda error: sound.stop_stream(stream))
         job.cancelled.connect(lambda: sound.stop_stream(stream))
+        return job, stream
 
-    def _request(self, text: str, seed: int | None, options: SpeakOptions) -> tuple | None:
+    def _rate(self) -> int:
+        card = self.tools.workspace.card("synthesizer")
+        return card.mel_format.sample_rate if card is not None and card.mel_format else 16000
+
+    def _with_dictionary(self, request: dict) -> dict:
+        """The request, and the pronunciations as their file has them now; for workers."""
+        options = replace(request["options"], pronunciations=self.parent().dictionary.entries())
+        return {**request, "options": options}
+
+    def _request(self, text: str, seed: int | None, options: SpeakOptions) -> dict | None:
         """The arguments of `Cloner.clone`, or None when something is missing, which is said."""
         workspace, notices = self.tools.workspace, self.tools.notices
         notices.withdraw("speak")
@@ -112,7 +141,14 @@ class SpeakingActions(QObject):
             self.seed_drawn.emit(seed)
         self.parent().models.ensure()
         names = tuple(dict.fromkeys(u.speaker for u in utterances))
-        return text, voice, seed, options, tuple(u.id for u in utterances), names
+        return {
+            "text": text,
+            "voice": voice,
+            "seed": seed,
+            "options": options,
+            "utterance_ids": tuple(u.id for u in utterances),
+            "voice_names": names,
+        }
 
     def _on_spoken(self, take: Take, stream) -> None:
         self._add(take)

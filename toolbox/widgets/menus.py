@@ -15,6 +15,7 @@ class Menus(QObject):
     undo_wanted = pyqtSignal()
     rename_wanted = pyqtSignal()
     remove_wanted = pyqtSignal()
+    dictionary_wanted = pyqtSignal()
     record_wanted = pyqtSignal()
     play_wanted = pyqtSignal()
     speak_wanted = pyqtSignal()
@@ -41,6 +42,8 @@ class Menus(QObject):
         edit.addSeparator()
         self._add(edit, "Rename", "F2", self.rename_wanted)
         self._add(edit, "Remove", "Del", self.remove_wanted)
+        edit.addSeparator()
+        self._add(edit, "Pronunciations…", "Ctrl+D", self.dictionary_wanted)
         sound = bar.addMenu("&Sound")
         self._add(sound, "Record or stop recording", "R", self.record_wanted)
         # the window takes Space itself: a button that has the keyboard needs it

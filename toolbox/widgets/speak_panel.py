@@ -28,6 +28,7 @@ class SpeakPanel(Card):
     synthesize_wanted = pyqtSignal(str, object, object)
     vocode_wanted = pyqtSignal(str)  # id of a take
     voice_chosen = pyqtSignal(object)  # Voice
+    dictionary_wanted = pyqtSignal(str)  # the word that is marked in the text, or ""
 
     def __init__(self, workspace: Workspace, theme: Theme, parent: QWidget | None = None):
         super().__init__("Speak", parent)
@@ -130,6 +131,12 @@ class SpeakPanel(Card):
         self.characters = QLabel()
         self.characters.setObjectName("muted")
         self.header.addWidget(self.characters)
+        self.dictionary = icon_button(
+            self._theme, "dictionary", "Pronunciations", "How words are said; mark one in the text first (Ctrl+D)"
+        )
+        self.header.addSpacing(6)
+        self.header.addWidget(self.dictionary)
+        self.dictionary.clicked.connect(lambda: self.dictionary_wanted.emit(self._marked_word()))
         self.synthesize.clicked.connect(lambda: self.synthesize_wanted.emit(*self.request()))
         self.speak.clicked.connect(lambda: self.speak_wanted.emit(*self.request()))
         self.vocode.clicked.connect(lambda: self.vocode_wanted.emit(self._workspace.shown_id or ""))
@@ -140,6 +147,11 @@ class SpeakPanel(Card):
         seed = None if self.random.isChecked() else self.seed.value()
         options = SpeakOptions(self.speed.value(), self.variation.value(), self.pitch.value())
         return self.text.toPlainText(), seed, options
+
+    def _marked_word(self) -> str:
+        """What is marked in the text, where that is a word or a short phrase."""
+        marked = self.text.textCursor().selectedText().strip()
+        return marked if len(marked) <= 40 and marked.isprintable() and "=" not in marked else ""
 
     def show_seed(self, seed: int) -> None:
         """The fresh seed that was drawn, so that it can be kept."""
