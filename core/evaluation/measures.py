@@ -4,6 +4,7 @@ All need packages of the evaluation alone (requirements-train.txt), imported whe
 16 kHz, in [-1, 1].
 """
 
+import os
 import re
 from functools import lru_cache
 
@@ -72,28 +73,40 @@ def character_errors(reference: str, hypothesis: str) -> tuple[int, int]:
     return edit_distance(list(reference), list(hypothesis)), len(reference)
 
 
+@lru_cache(maxsize=1)
+def _opinions():
+    """The module speechmos.dnsmos, its networks on one thread: left alone they take every core."""
+    try:
+        import onnxruntime
+        from speechmos import dnsmos as judge
+    except ImportError as error:
+        raise missing("speechmos") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    folder = os.path.join(os.path.dirname(os.path.abspath(judge.__file__)), "dnsmos_models")
+    paths = [os.path.join(folder, name) for name in ("sig_bak_ovr.onnx", "model_v8.onnx")]
+    judge.dnsmos = judge.DNSMOS(*paths)
+    judge.dnsmos.onnx_sess, judge.dnsmos.p808_onnx_sess = (
+        onnxruntime.InferenceSession(path, options) for path in paths
+    )
+    return judge
+
+
 def dnsmos(samples: np.ndarray) -> dict[str, float]:
     """Predicted mean opinion scores, 1 to 5: "overall", "signal", "background" (P.835) and "p808".
 
     Source: Reddy et al. 2022, DNSMOS P.835, run by the package speechmos.
     """
-    try:
-        from speechmos import dnsmos as judge
-    except ImportError as error:
-        raise missing("speechmos") from error
-    scores = judge.run(np.clip(np.asarray(samples, np.float32), -1, 1), sr=SAMPLE_RATE)
+    scores = _opinions().run(np.clip(np.asarray(samples, np.float32), -1, 1), sr=SAMPLE_RATE)
     names = {"overall": "ovrl_mos", "signal": "sig_mos", "background": "bak_mos", "p808": "p808_mos"}
     return {name: float(scores[key]) for name, key in names.items()}
 
 
 def pitch(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(F0 in Hz, voiced), one value every 12.5 ms. F0 is 0 where unvoiced. Tracked by DIO and StoneMask (pyworld)."""
+    """(F0 in Hz, voiced), one value every 12.5 ms. F0 is 0 where unvoiced. Tracked by Praat's autocorrelation."""
     from core.training.pitch import track_pitch
 
-    try:
-        f0 = track_pitch(samples)
-    except ImportError as error:
-        raise missing("pyworld") from error
+    f0 = track_pitch(samples)
     return f0, f0 > 0
 
 

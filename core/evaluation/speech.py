@@ -1,12 +1,15 @@
 """python -m cli.evaluate speech: what the synthesizer says in voices it never heard, judged by machines.
 
-Every sentence is spoken in the voice of an unseen speaker, known from one other utterance. The speaker's real reading
-and espeak-ng go through the same mill, as ceiling and floor.
+Every sentence is spoken in the voice of every unseen speaker, each known from one other utterance. The speaker's real
+reading and espeak-ng go through the same mill, as ceiling and floor, once for each sentence. What is judged is kept: a
+run that was stopped goes on where it was.
 """
 
 import argparse
 import contextlib
+import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -14,7 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -26,24 +32,30 @@ from core.evaluation.sentences import HARD, HARVARD
 from core.evaluation.verification import equal_error_rate
 from core.evaluation.words import lost_and_doubled
 from core.inference import registry
+from core.inference.cloner import use_one_thread
 from core.text.normalise import normalise
 from core.text.sentences import split_sentences
 from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.types import PROJECT_MEL, Embedding, SpeakOptions, Waveform
 
 REPORT = REPOSITORY / "docs" / "evaluation" / "speech.json"
+SETS = ("held-back", "harvard", "hard")
+SPEAKERS = 10
+"""Unseen speakers of the manifest."""
 
 
 @dataclass(frozen=True)
 class Case:
     """One sentence to say. reference: the utterance the voice is taken from; enrolled: four others of the speaker, to
-    compare with; reading: the utterance in which the speaker says this very text, or None."""
+    compare with; reading: the utterance in which the speaker says this very text, or None. controlled: whether reading
+    and espeak-ng are judged too."""
 
     text: str
     speaker: str
     reference: int
     enrolled: tuple[int, ...]
     reading: int | None
+    controlled: bool = True
 
 
 def choose_cases(cache: SpeechCache, sets: list[str]) -> list[Case]:
@@ -65,6 +77,28 @@ def choose_cases(cache: SpeechCache, sets: list[str]) -> list[Case]:
                 text = {"held-back": cache.rows[i].text, "harvard": HARVARD[2 * s + k], "hard": HARD[2 * s + k]}[name]
                 cases.append((name, Case(text, speaker, reference, enrolled, i if name == "held-back" else None)))
     return [case for name in sets for kind, case in cases if kind == name]
+
+
+def spread(cases: list[Case], speakers: int) -> list[Case]:
+    """Each case, followed by its text in the voices of other speakers, `speakers` voices in all; those who come next in
+    the alphabet. Their references are those of their own cases: what else is known of a speaker is computed once."""
+    own = {case.speaker: case for case in reversed(cases)}
+    names = sorted(own)
+    result = []
+    for case in cases:
+        others = [names[(names.index(case.speaker) + k) % len(names)] for k in range(1, min(speakers, len(names)))]
+        result.append(case)
+        result += [replace(own[name], text=case.text, reading=None, controlled=False) for name in others]
+    return result
+
+
+def enrolment(cases: list[Case]) -> dict[str, set[int]]:
+    """Speaker -> the utterances whose mean is the speaker's voice, but none that is spoken from, or judged."""
+    found: dict[str, set[int]] = {}
+    for case in cases:
+        found.setdefault(case.speaker, set()).update(case.enrolled)
+    apart = {i for case in cases for i in (case.reference, case.reading)}
+    return {speaker: indices - apart for speaker, indices in found.items()}
 
 
 def espeak_reading(text: str) -> np.ndarray | None:
@@ -123,7 +157,9 @@ class Judges:
             if key:
                 kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps({**kept, key: found}), encoding="utf-8")
+                beside = path.with_suffix(f".{os.getpid()}.part")  # other processes read it
+                beside.write_text(json.dumps({**kept, key: found}), encoding="utf-8")
+                beside.replace(path)
         else:
             found = kept[key]
         return {**found, "voices": self.voices(samples)}
@@ -200,73 +236,181 @@ def _summary(results: list[dict], centroids: dict[str, dict[str, np.ndarray]]) -
     return summary
 
 
+class Bench:
+    """Speaks cases and has them judged; lives in a process of one thread."""
+
+    def __init__(self, synthesizer: str | None, vocoder: str | None, keep: Path | None, copies: bool):
+        self.cache, self.judges = SpeechCache(), Judges()
+        use_one_thread()
+        self.synthesizer = registry.load(registry.find("synthesizer", synthesizer))
+        self.vocoder = registry.load(registry.find("vocoder", vocoder))
+        self.keep, self.copies = keep, copies
+        self._references: dict[int, tuple[Embedding, float]] = {}
+
+    def voices_of(self, utterance: int) -> dict[str, np.ndarray]:
+        """The voice heard in a recording, by name of the encoder."""
+        return self.judges.voices(self.cache.samples(utterance))
+
+    def reference(self, utterance: int) -> tuple[Embedding, float]:
+        """Voice and median F0 in Hz (0 if unvoiced) of the utterance that a voice is taken from."""
+        if utterance not in self._references:
+            samples = self.cache.samples(utterance)
+            f0, voiced = measures.pitch(samples)
+            voice = self.judges.encoder.embed(Waveform(samples, SAMPLE_RATE))[0]
+            self._references[utterance] = voice, float(np.median(f0[voiced])) if voiced.any() else 0.0
+        return self._references[utterance]
+
+    def run(self, number: int, case: Case) -> dict[str, dict]:
+        """What is judged of a case, by system. number: names the files, where sounds are kept."""
+        words = [spoken for word in normalise(case.text) for spoken in word.spoken]
+        kind = " (harvard)" if case.text in HARVARD else " (hard)" if case.text in HARD else ""
+        voice, f0 = self.reference(case.reference)
+        found: dict[str, dict] = {}
+
+        def note(system: str, samples: np.ndarray, **more) -> None:
+            constant = system == "real" or system.startswith("espeak-ng")
+            key = f"{system}|{case.reading}|{_written(words)}" if constant else ""
+            judged = self.judges.judge(samples, words, not system.startswith("espeak-ng"), key)
+            about = {"speaker": case.speaker, "text": _written(words), "reference_f0": f0}
+            found[system] = {**about, **judged, **more}
+            if self.keep is not None:
+                from core.audio.io import write_audio
+
+                self.keep.mkdir(parents=True, exist_ok=True)
+                sound = Waveform(samples / max(1.0, float(np.abs(samples).max(initial=0))), SAMPLE_RATE)
+                write_audio(self.keep / f"{system.replace(' ', '_')}_{number:03d}.wav", sound)
+
+        more = {}
+        if case.reading is not None:
+            real = self.cache.samples(case.reading)
+            more = {"real_seconds": _extent(real)}
+            note("real", real)
+            if self.copies:
+                mel = mel_spectrogram(Waveform(real, SAMPLE_RATE), PROJECT_MEL)
+                note("copy", self.vocoder.vocode(mel).samples)
+        samples, making, sounding = speak(case, voice, self.synthesizer, self.vocoder)
+        note("ours" + kind, samples, synthesizer_s=making, vocoder_s=sounding, **more)
+        floor = espeak_reading(case.text) if case.controlled else None
+        if floor is not None:
+            note("espeak-ng" + kind, floor)
+        return found
+
+
+@lru_cache(maxsize=1)
+def _bench(*settings) -> Bench:
+    return Bench(*settings)
+
+
+def _run(settings: tuple, number: int, case: Case) -> dict[str, dict]:
+    return _bench(*settings).run(number, case)
+
+
+def _voices_of(settings: tuple, utterance: int) -> dict[str, np.ndarray]:
+    return _bench(*settings).voices_of(utterance)
+
+
+class Kept:
+    """What was judged, a line of JSON each, so that a run that was stopped goes on. Other models, or other code, begin
+    another file."""
+
+    def __init__(self, cards: list[registry.Card], copies: bool, folder: Path = CACHE):
+        digest = hashlib.sha256(f"{copies} {[card.name for card in cards]}".encode())
+        code = (Path(__file__).parents[1]).rglob("*.py")
+        for path in sorted([*code, *(card.path for card in cards if card.path)]):
+            digest.update(path.read_bytes())
+        self.path = Path(folder) / f"judged_{digest.hexdigest()[:16]}.jsonl"
+        self.results: dict[str, dict[str, dict]] = {}
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError):  # the last line of a run that was stopped while it wrote
+                    entry = json.loads(line)
+                    self.results[entry["case"]] = entry["found"]
+
+    @staticmethod
+    def key(case: Case) -> str:
+        return json.dumps(asdict(case), sort_keys=True)
+
+    def add(self, case: Case, found: dict[str, dict]) -> None:
+        """Remembers, and writes at once."""
+        line = json.dumps({"case": self.key(case), "found": found}, default=lambda array: array.tolist())
+        self.results[self.key(case)] = json.loads(line)["found"]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" * (file.tell() > 0) + line)  # a torn line stays alone
+
+
 def evaluate(
     sets: list[str],
-    synthesizer_name: str | None,
-    vocoder_name: str | None,
+    synthesizer: str | None,
+    vocoder: str | None,
     limit: int,
     keep: Path | None,
     copies: bool = True,
+    speakers: int = SPEAKERS,
+    processes: int = 1,
 ) -> dict:
-    """Runs everything; a dict of plain values."""
-    cache, judges = SpeechCache(), Judges()
-    synthesizer = registry.load(registry.find("synthesizer", synthesizer_name))
-    vocoder = registry.load(registry.find("vocoder", vocoder_name))
-    cases = choose_cases(cache, sets)[: limit or None]
-    centroids: dict[str, dict[str, np.ndarray]] = {}
-    enrolled: dict[str, set[int]] = {}
-    for case in choose_cases(cache, ["held-back"]):  # every unseen speaker is someone to be mistaken for
-        enrolled.setdefault(case.speaker, set()).update(case.enrolled)
-    for speaker, indices in enrolled.items():
-        heard = [judges.voices(cache.samples(i)) for i in sorted(indices)]
-        for encoder in {name for voices in heard for name in voices}:
-            mean = np.mean([voices[encoder] for voices in heard if encoder in voices], axis=0)
-            centroids.setdefault(speaker, {})[encoder] = mean / np.linalg.norm(mean)
-    results: dict[str, list[dict]] = {}
-
-    def note(system: str, case: Case, samples: np.ndarray, **more) -> None:
-        words = [spoken for word in normalise(case.text) for spoken in word.spoken]
-        constant = system == "real" or system.startswith("espeak-ng")
-        key = f"{system}|{case.reading}|{_written(words)}" if constant else ""
-        found = judges.judge(samples, words, system in ("real", "copy", "ours"), key)
-        results.setdefault(system, []).append({"speaker": case.speaker, "text": _written(words), **found, **more})
-        if keep is not None:
-            from core.audio.io import write_audio
-
-            keep.mkdir(parents=True, exist_ok=True)
-            name = f"{system.replace(' ', '_')}_{len(results[system]) - 1:02d}.wav"
-            write_audio(keep / name, Waveform(samples / max(1.0, float(np.abs(samples).max(initial=0))), SAMPLE_RATE))
-
-    for n, case in enumerate(cases):
-        voice = judges.encoder.embed(Waveform(cache.samples(case.reference), SAMPLE_RATE))[0]
-        f0, voiced = measures.pitch(cache.samples(case.reference))
-        more: dict = {"reference_f0": float(np.median(f0[voiced])) if voiced.any() else 0.0}
-        kind = "" if case.reading is not None else " (harvard)" if case.text in HARVARD else " (hard)"
-        if case.reading is not None:
-            real = cache.samples(case.reading)
-            more["real_seconds"] = _extent(real)
-            note("real", case, real, **{**more, "real_seconds": 0})
-            if copies:
-                mel = mel_spectrogram(Waveform(real, SAMPLE_RATE), PROJECT_MEL)
-                note("copy", case, vocoder.vocode(mel).samples, **{**more, "real_seconds": 0})
-        samples, making, sounding = speak(case, voice, synthesizer, vocoder)
-        note("ours" + kind, case, samples, synthesizer_s=making, vocoder_s=sounding, **more)
-        floor = espeak_reading(case.text)
-        if floor is not None:
-            note("espeak-ng" + kind, case, floor, **{**more, "real_seconds": 0})
-        print(f"\r{n + 1} of {len(cases)} sentences", end="", file=sys.stderr, flush=True)
+    """Runs everything; a dict of plain values. limit: only so many sentences, 0 for all. speakers: voices for each."""
+    cache = SpeechCache()
+    cases = choose_cases(cache, sets)
+    every = spread(cases, speakers)
+    grid = every[: limit * len(every) // len(cases) if limit else None]
+    cards = [registry.find(*which) for which in (("synthesizer", synthesizer), ("vocoder", vocoder), ("encoder",))]
+    kept, settings = Kept(cards, copies), (synthesizer, vocoder, keep, copies)
+    open_cases = [(n, case) for n, case in enumerate(grid) if keep is not None or Kept.key(case) not in kept.results]
+    enrolled = enrolment(choose_cases(cache, ["held-back"]))  # every unseen speaker is someone to be mistaken for
+    with _one_thread_each(), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        heard = {i: pool.submit(_voices_of, settings, i) for indices in enrolled.values() for i in sorted(indices)}
+        begun, jobs = time.monotonic(), {pool.submit(_run, settings, n, case): case for n, case in open_cases}
+        try:
+            for done, job in enumerate(as_completed(jobs), 1):
+                kept.add(jobs[job], job.result())
+                left = (time.monotonic() - begun) / done * (len(jobs) - done) / 60
+                print(f"\r{len(grid) - len(jobs) + done} of {len(grid)} spoken and judged, {left:.0f} min left   ",
+                      end="", file=sys.stderr, flush=True)  # fmt: skip
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        centroids = _centroids({s: [heard[i].result() for i in sorted(indices)] for s, indices in enrolled.items()})
     print(file=sys.stderr)
-    summaries = {system: _summary(found, centroids) for system, found in results.items()}
+    results: dict[str, list[dict]] = {}
+    for case in grid:
+        for system, found in kept.results[Kept.key(case)].items():
+            voices = {encoder: np.array(vector) for encoder, vector in found["voices"].items()}
+            results.setdefault(system, []).append({**found, "voices": voices})
     plain = {s: [{k: v for k, v in r.items() if k != "voices"} for r in found] for s, found in results.items()}
     return {
-        "synthesizer": synthesizer.name,
-        "steps": synthesizer.card.steps,
-        "vocoder": vocoder.name,
-        "encoder": judges.encoder.name,
+        "synthesizer": cards[0].name,
+        "steps": cards[0].steps,
+        "vocoder": cards[1].name,
+        "encoder": cards[2].name,
         "recogniser": "pocketsphinx, default English model",
-        "systems": summaries,
+        "speakers_for_each_sentence": min(speakers, len(enrolled)),
+        "systems": {system: _summary(found, centroids) for system, found in results.items()},
         "sentences": plain,
     }
+
+
+def _centroids(heard: dict[str, list[dict[str, np.ndarray]]]) -> dict[str, dict[str, np.ndarray]]:
+    """Speaker -> encoder -> the mean voice, of norm 1."""
+    centroids: dict[str, dict[str, np.ndarray]] = {}
+    for speaker, found in heard.items():
+        for encoder in {name for voices in found for name in voices}:
+            mean = np.mean([voices[encoder] for voices in found if encoder in voices], axis=0)
+            centroids.setdefault(speaker, {})[encoder] = mean / np.linalg.norm(mean)
+    return centroids
+
+
+@contextlib.contextmanager
+def _one_thread_each():
+    """Processes started meanwhile calculate on one thread: their libraries read it when they are loaded."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _written(words: list[str]) -> str:
@@ -332,16 +476,40 @@ def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cli.evaluate speech", description=__doc__.splitlines()[0])
     parser.add_argument("--synthesizer", help="name (default: the best)")
     parser.add_argument("--vocoder", help="name (default: the best)")
-    parser.add_argument(
-        "--sets", nargs="+", default=["held-back", "harvard", "hard"], choices=("held-back", "harvard", "hard")
-    )
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--limit", type=int, default=0, help="only the first sentences")
-    parser.add_argument("--output", type=Path, default=REPORT, help="JSON; a PNG is drawn beside it")
+    parser.add_argument(
+        "--speakers",
+        type=lambda text: {"all": SPEAKERS, "one": 1}.get(text) or int(text),
+        default=SPEAKERS,
+        metavar="all|one|N",
+        help="unseen speakers who say each sentence (default: all)",
+    )
+    parser.add_argument("--processes", type=int, default=1, help="of one thread each")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="JSON; a PNG is drawn beside it (default: docs/evaluation/speech.json, or cache/speech_part.json where "
+        "sentences or speakers are left out)",
+    )
     parser.add_argument("--no-copies", action="store_true", help="without real speech through mel and vocoder")
     parser.add_argument("--keep", type=Path, help="folder for the sounds")
     parser.add_argument("--card", action="store_true", help="write the result into the synthesizer's card too")
     args = parser.parse_args(argv)
-    report = evaluate(args.sets, args.synthesizer, args.vocoder, args.limit, args.keep, not args.no_copies)
+    if args.speakers < 1 or args.processes < 1 or args.limit < 0:
+        parser.error("--speakers and --processes are at least 1, --limit at least 0")
+    whole = set(args.sets) == set(SETS) and not args.limit and args.speakers >= SPEAKERS
+    args.output = args.output or (REPORT if whole else CACHE / "speech_part.json")
+    report = evaluate(
+        args.sets,
+        args.synthesizer,
+        args.vocoder,
+        args.limit,
+        args.keep,
+        not args.no_copies,
+        args.speakers,
+        args.processes,
+    )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if draw is not None:
@@ -349,6 +517,7 @@ def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:
     if args.card:
         write_card(report)
     print(table(report))
+    print(f"Written to {args.output}")
     return 0
 
 

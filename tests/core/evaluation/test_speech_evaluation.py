@@ -1,9 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from cli.plots import speech_bars
+from core.evaluation import speech
 from core.evaluation.sentences import HARD, HARVARD
-from core.evaluation.speech import COLUMNS, _summary, choose_cases, espeak_reading, table
+from core.evaluation.speech import COLUMNS, Case, Kept, _summary, choose_cases, enrolment, espeak_reading, spread, table
+from core.inference.registry import Card
 from core.text.script import write_script
 from core.training.data import CACHE, SPEECH, SpeechCache
 
@@ -51,12 +55,98 @@ def test_every_sentence_can_be_spoken_and_there_are_twenty_of_each():
         assert len(write_script(sentence).symbols) > 3
 
 
+CASES = [Case(f"text {name}", name, 10 + k, (20 + k, 30 + k), 40 + k) for k, name in enumerate("abc")]
+
+
+def test_every_text_is_spoken_by_each_of_the_speakers_and_controlled_once():
+    assert spread(CASES, 1) == CASES
+    for speakers, voices in ((2, 2), (3, 3), (10, 3)):
+        grid = spread(CASES, speakers)
+        for case in CASES:
+            group = [other for other in grid if other.text == case.text]
+            assert group[0] == case and len({other.speaker for other in group}) == len(group) == voices
+            for other in group[1:]:  # another's text: nobody's reading of it to compare with
+                own = next(c for c in CASES if c.speaker == other.speaker)
+                assert (other.reference, other.enrolled) == (own.reference, own.enrolled)
+                assert other.reading is None and not other.controlled
+
+
+def test_no_voice_is_compared_with_what_it_was_taken_from():
+    first, second = Case("one", "a", 1, (2, 3), 4), Case("two", "a", 2, (1, 4, 5, 6), 7)
+    assert enrolment([first, second]) == {"a": {3, 5, 6}}
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path):
+    kept = Kept([], True, tmp_path)
+    for case in CASES[:2]:
+        kept.add(case, {"ours": {"errors": 1, "voices": {"ours": np.ones(2, np.float32)}}})
+    with kept.path.open("a") as file:
+        file.write('\n{"case": "torn')
+    again = Kept([], True, tmp_path)
+    assert list(again.results) == [Kept.key(case) for case in CASES[:2]]
+    again.add(CASES[2], {})
+    assert Kept([], True, tmp_path).results[Kept.key(CASES[0])]["ours"]["voices"] == {"ours": [1.0, 1.0]}
+    assert len(Kept([], True, tmp_path).results) == 3
+    assert not Kept([], False, tmp_path).results  # asked for something else
+
+
+def test_the_grid_is_judged_against_every_speaker_and_a_second_run_repeats_nothing(tmp_path, monkeypatch):
+    voices = dict(zip("abc", np.eye(3, dtype=np.float32), strict=True))
+    done = []
+
+    def run(settings, number, case):
+        if len(done) == stop_after:
+            raise KeyboardInterrupt
+        done.append(number)
+        return {"ours": {**judged(case.speaker, voices[case.speaker], 0, 2.0), "text": case.text}}
+
+    monkeypatch.setattr(speech.Kept.__init__, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(speech, "SpeechCache", lambda: None)
+    monkeypatch.setattr(speech, "choose_cases", lambda cache, sets: CASES)
+    monkeypatch.setattr(speech.registry, "find", lambda role, name=None: Card(role, "none", f"the {role}"))
+    monkeypatch.setattr(speech, "ProcessPoolExecutor", lambda processes, context: ThreadPoolExecutor(processes))
+    monkeypatch.setattr(speech, "_voices_of", lambda settings, i: {"ours": voices["abc"[i % 10]]})
+    monkeypatch.setattr(speech, "_run", run)
+    stop_after = 4
+    with pytest.raises(KeyboardInterrupt):
+        speech.evaluate(["hard"], None, None, 2, None, speakers=3)
+    assert len(done) == 4
+    stop_after = None
+    report = speech.evaluate(["hard"], None, None, 2, None, speakers=3)
+    assert sorted(done) == [0, 1, 2, 3, 4, 5]  # two sentences, three voices, each once
+    found = report["systems"]["ours"]
+    assert found["sentences"] == 6 and found["nearest_is_right_ours"] == 1 and found["eer_ours"] == 0
+    assert report["vocoder"] == "the vocoder" and len(report["sentences"]["ours"]) == 6
+    assert "voices" not in report["sentences"]["ours"][0]
+
+
+@pytest.mark.parametrize(
+    "arguments, part",
+    [([], False), (["--speakers", "all"], False), (["--limit", "2"], True), (["--speakers", "one"], True),
+     (["--speakers", "3"], True), (["--sets", "hard"], True)],
+)  # fmt: skip
+def test_a_run_that_leaves_something_out_does_not_replace_the_report(tmp_path, monkeypatch, arguments, part):
+    monkeypatch.setattr(speech, "evaluate", lambda *_: {"systems": {}})
+    monkeypatch.setattr(speech, "REPORT", tmp_path / "docs" / "speech.json")
+    monkeypatch.setattr(speech, "CACHE", tmp_path)
+    assert speech.main(arguments) == 0
+    assert (tmp_path / "speech_part.json").exists() == part and speech.REPORT.exists() != part
+
+
+@pytest.mark.parametrize("arguments", [["--speakers", "0"], ["--speakers", "some"], ["--processes", "0"]])
+def test_an_option_out_of_range_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        speech.main(arguments)
+    assert left.value.code == 2 and arguments[0] in capsys.readouterr().err
+
+
 def test_cases_are_the_same_every_time_and_keep_the_reference_apart():
     if not (SPEECH / "manifest.tsv").exists() or not (CACHE / "speech_index.npz").exists():
         pytest.skip("needs the recorded speech, decoded in the cache")
     cache = SpeechCache()
     cases = choose_cases(cache, ["held-back", "hard"])
     assert cases == choose_cases(cache, ["held-back", "hard"])
+    assert min(len(indices) for indices in enrolment(cases).values()) >= 4
     assert len(cases) == 40 and len({case.speaker for case in cases}) == 10
     for case in cases:
         assert cache.rows[case.reference].split == "val_unseen"
