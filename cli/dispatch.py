@@ -1,7 +1,11 @@
 """The first word of a command chooses the module whose `main(argv)` does the work."""
 
 import importlib
+import os
 import sys
+
+# Before numpy is loaded: its small matrices lose more by sharing a busy machine's processors than they gain.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from core.errors import VoiceError
 
