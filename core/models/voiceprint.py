@@ -18,10 +18,10 @@ class VoiceprintConfig:
     dilations: one residual block each; pooled: channels that are pooled; embedding_size: of the result."""
 
     n_mels: int = 40
-    early: int = 192
-    channels: int = 256
-    dilations: tuple[int, ...] = (1, 2, 3, 1)
-    pooled: int = 512
+    early: int = 224
+    channels: int = 288
+    dilations: tuple[int, ...] = (1, 2, 3, 1, 2, 3)
+    pooled: int = 640
     attention: int = 64
     embedding_size: int = 256
 

@@ -26,7 +26,7 @@ from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
 from core.training.augment import MEL_LEVEL, Augment
 from core.training.checkpoint import load_resume, publish, save_resume
-from core.training.data import REPOSITORY
+from core.training.data import CACHE, REPOSITORY
 from core.training.windows import SpeakerBatches, Windows, distillation_windows, own_windows
 
 RUNS = REPOSITORY / "runs" / "encoder"
@@ -41,13 +41,17 @@ CREDITS = (
 
 @dataclass
 class Settings:
-    """How to train. minutes: of this and the resumed runs together; speakers x per_speaker windows make a batch."""
+    """How to train. minutes: of this and the resumed runs together; speakers x per_speaker windows make a batch.
+
+    The weights are those of the losses beside the two cosines, which have weight 1.
+    """
 
     minutes: float = 60.0
-    speakers: int = 32
+    speakers: int = 48
     per_speaker: int = 2
     learning_rate: float = 1.2e-3
     ge2e_weight: float = 0.1
+    contrast_weight: float = 0.1
     spread: float = 1.2
     seed: int = 0
     publish_minutes: float = 10.0
@@ -77,6 +81,33 @@ class GE2ELoss(nn.Module):
         return cross_entropy(logits.reshape(S * M, S), torch.arange(S, device=logits.device).repeat_interleave(M))
 
 
+class Contrast:
+    """Each window nearest to its own speaker's voice among many that the teacher knows (cross entropy of cosines).
+
+    The teacher's space is kept, and what tells its speakers apart counts more in it than what does not.
+    """
+
+    def __init__(self, windows: Windows, others: int = 2048, scale: float = 30.0):
+        self.names, place = np.unique(windows.speaker, return_inverse=True)
+        sums = np.zeros((len(self.names), windows.voices.shape[1]), np.float32)
+        np.add.at(sums, place, windows.voices.astype(np.float32))
+        self.voices = nn.functional.normalize(torch.from_numpy(sums), dim=1)
+        self.place = torch.from_numpy(place)
+        self.others, self.scale = others, scale
+
+    def __call__(self, embeddings: Tensor, picked: np.ndarray, generator: torch.Generator) -> Tensor:
+        """embeddings: (B, d) of norm 1 of the windows `picked` (B,) -> scalar."""
+        own = self.place[torch.from_numpy(picked)]
+        drawn = torch.randint(len(self.voices), (self.others,), generator=generator)
+        voices = self.voices[torch.cat([own, drawn])].to(embeddings.device)
+        logits = self.scale * embeddings @ voices.t()
+        # The same speaker drawn again is no other.
+        again = own[:, None] == torch.cat([own, drawn])[None]
+        again.fill_diagonal_(False)
+        logits = logits.masked_fill(again.to(logits.device), -1e4)
+        return cross_entropy(logits, torch.arange(len(own), device=logits.device))
+
+
 class Trainer:
     """The student, its losses, its optimiser and the running average that gets published."""
 
@@ -85,7 +116,8 @@ class Trainer:
         self.settings, self.device, self.windows = settings, device, windows
         self.network = network.to(device)
         self.ge2e = GE2ELoss().to(device)
-        self.augment = Augment(settings.seed)
+        self.augment = Augment(settings.seed, strength=0.65)
+        self.contrast = Contrast(windows) if windows.targets is not None else None
         if isinstance(network, Voiceprint):
             self._begin_at_the_mean()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -131,8 +163,8 @@ class Trainer:
         began = time.monotonic()
         picked = self.batches.draw()
         mels = torch.from_numpy(np.stack([self.windows.mel(w) for w in picked]))
-        # The teacher heard 1.6 s; the student must often do with less of it.
-        frames = int(torch.randint(80, WINDOW_FRAMES + 1, (1,), generator=self.generator))
+        # The teacher heard 1.6 s; the student must sometimes do with less of it.
+        frames = int(torch.randint(80, WINDOW_FRAMES + 1, (2,), generator=self.generator).max())
         start = int(torch.randint(0, WINDOW_FRAMES - frames + 1, (1,), generator=self.generator))
         mels = self.augment(mels[:, start : start + frames])
         level = self.augment.level(mels)
@@ -148,7 +180,9 @@ class Trainer:
             voice = torch.from_numpy(self.windows.voices[picked].astype(np.float32)).to(self.device)
             losses["window"] = 1 - (embeddings * target).sum(dim=1).mean()
             losses["voice"] = 1 - (embeddings * voice).sum(dim=1).mean()
+            losses["contrast"] = self.contrast(embeddings, picked, self.generator)
             total = losses["window"] + losses["voice"] + self.settings.ge2e_weight * total
+            total = total + self.settings.contrast_weight * losses["contrast"]
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate() * group["pace"]
         self.optimiser.zero_grad()
@@ -370,6 +404,12 @@ def main(argv: list[str] | None = None) -> int:
     elif args.speakers is not None:
         windows, judged = own_windows(args.speakers)
     else:
+        if not any((CACHE / "encoder").glob("windows-*.npz")):
+            from core.training import teacher
+
+            print("first the teacher hears everything, once", flush=True)
+            if teacher.main([]):
+                return 1
         windows, judged = distillation_windows()
     if args.from_scratch:
         windows.targets = windows.voices = judged.targets = judged.voices = None

@@ -14,6 +14,7 @@ from core.audio.mel import mel_spectrogram
 from core.text.symbols import ALPHABETS, BOUNDARY, END, LONG_PAUSE, SHORT_PAUSE, START, Phone
 from core.training.alignment import Aligned
 from core.training.data import SAMPLE_RATE, SpeechCache
+from core.training.guise import Guise, disguise, guise_of
 from core.types import PROJECT_MEL, Waveform
 
 ALPHABET = ALPHABETS["ipa-1"]
@@ -141,7 +142,7 @@ def _piece(samples: np.ndarray, tokens: list[Token]) -> dict[str, np.ndarray] | 
         return None
     mel = mel_spectrogram(Waveform(sound, SAMPLE_RATE), PROJECT_MEL).frames.T
     frames = frames_of(tokens, len(mel))
-    if (frames < 0).any():
+    if (frames < 0).any() or frames.sum() != len(mel):  # more phones than frames: a slip of the aligner
         return None
     log_f0, voiced = pitch(sound, len(mel))
     ends = np.cumsum(frames.astype(int))
@@ -161,12 +162,10 @@ def _piece(samples: np.ndarray, tokens: list[Token]) -> dict[str, np.ndarray] | 
     return {"ids": ids, "frames": frames, "f0": thirds, "voiced": share, "level": level, "mel": mel.astype(np.float16)}
 
 
-def _utterance(samples: np.ndarray, aligned: Aligned, speed: float) -> list[dict[str, np.ndarray]]:
+def _utterance(samples: np.ndarray, aligned: Aligned, guise: Guise) -> list[dict[str, np.ndarray]]:
     """Features of the pieces of one utterance."""
+    samples, speed = disguise(samples, guise), guise.speed
     if speed != 1:
-        import soxr
-
-        samples = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
         aligned = Aligned(aligned.letters, aligned.stress, aligned.word, aligned.starts / speed, aligned.ends / speed)
     tokens = tokens_of(aligned, samples)
     a, b = round(tokens[0].end * SAMPLE_RATE), round(tokens[-1].start * SAMPLE_RATE)
@@ -182,24 +181,24 @@ def make_part(
     cache: SpeechCache,
     alignments: dict[str, Aligned],
     indices: Sequence[int],
-    speeds: dict[int, float] | None = None,
+    guises: dict[int, int] | None = None,
 ) -> None:
     """Computes and writes one part: `path` (.npz), and the mels beside it.
 
-    speeds: index -> how much faster it is played first, pitch and formants rising with it: another speaker.
+    guises: index -> number of the guise that its speaker wears: another speaker, called "<speaker>@<number>".
     """
     columns: dict[str, list] = {k: [] for k in ("ids", "frames", "f0", "voiced", "level", "mel")}
     about: dict[str, list] = {k: [] for k in ("utt_ids", "speakers", "splits", "kinds", "n_tokens", "n_frames")}
     for i in indices:
-        row, speed = cache.rows[i], (speeds or {}).get(i, 1.0)
-        suffix = "" if speed == 1 else f"@{speed:.2f}"
+        row, number = cache.rows[i], (guises or {}).get(i, 0)
+        guise, suffix = guise_of(row.speaker, number), f"@{number}" if number else ""
         if row.utt_id not in alignments:
             continue
-        for piece in _utterance(cache.samples(i), alignments[row.utt_id], speed):
+        for piece in _utterance(cache.samples(i), alignments[row.utt_id], guise):
             for key, values in columns.items():
                 values.append(piece[key])
             # Slowed down, the upper octave is empty, as in the lossy set.
-            kind = KINDS["lossy" if speed < 1 else KIND_OF_SET.get(row.set, "clean")]
+            kind = KINDS["lossy" if guise.speed < 1 else KIND_OF_SET.get(row.set, "clean")]
             values = (row.utt_id + suffix, row.speaker + suffix, row.split, kind, len(piece["ids"]), len(piece["mel"]))
             for key, value in zip(about, values, strict=True):
                 about[key].append(value)

@@ -12,6 +12,7 @@ from core.text.normalise import normalise
 from core.training.alignment import align_utterances, load_alignments, save_alignments
 from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
 from core.training.features import make_part
+from core.training.guise import disguise, guise_of
 
 SETS = {
     "clean": (
@@ -28,7 +29,8 @@ SETS = {
 """Part -> sets with English text. The ten unseen speakers are left out of every part."""
 LONGEST = 40.0  # seconds
 PARTS = ("clean", "lossy", "accented", "shifted")
-"""Shifted: pseudo-speakers, clean utterances at another speed."""
+"""Shifted: pseudo-speakers, every second clean utterance in a guise (`core.training.guise`)."""
+GUISES = 4
 CHUNK = 300  # utterances
 
 
@@ -44,38 +46,34 @@ def utterances(cache: SpeechCache, part: str) -> list[int]:
     return found
 
 
-def pseudo_speakers(cache: SpeechCache, folder: Path) -> dict[int, float]:
-    """Index -> speed of the clean utterances that `core.training.teacher` has embedded at another speed.
+def pseudo_speakers(cache: SpeechCache) -> dict[int, int]:
+    """Index -> number of its guise, of every second clean utterance; GUISES pseudo-speakers of each speaker."""
+    return {i: 1 + k % GUISES for k, i in enumerate(utterances(cache, "clean")[::2])}
 
-    Their voices go to shifted_embeddings.npz under "<utt_id>@<speed>". Empty where the teacher has not run.
-    """
-    clean = set(utterances(cache, "clean"))
-    speeds, vectors = {}, {}
+
+def teach_pseudo_speakers(cache: SpeechCache, folder: Path) -> None:
+    """Writes the teacher's voices of them, shifted_embeddings.npz (utt_ids "<utt_id>@<guise>", vectors), from what
+    `core.training.teacher` has stored; nothing where it has not run."""
+    wanted, names, vectors = pseudo_speakers(cache), [], []
     for path in sorted((folder / "encoder").glob("windows-*.npz")):
         with np.load(path) as stored:
-            shifted = stored["speeds"] != 1.0
-            owners, views, rates = (
-                stored["owners"][shifted],
-                stored["vectors"][shifted].astype(np.float32),
-                stored["speeds"][shifted],
-            )
-        for owner in np.unique(owners):
-            if int(owner) in clean:
-                mine = owners == owner
-                speeds[int(owner)] = float(rates[mine][0])
-                vectors[f"{cache.rows[owner].utt_id}@{speeds[int(owner)]:.2f}"] = views[mine].mean(axis=0)
-    if vectors and not (folder / "shifted_embeddings.npz").exists():
-        np.savez(
-            folder / "shifted_embeddings.npz",
-            utt_ids=np.array(list(vectors)),
-            vectors=np.array(list(vectors.values()), np.float16),
-        )
-    return speeds
+            owners, guises = stored["owners"], stored["guises"]
+            views = stored["vectors"].astype(np.float32) if guises[0] else None
+        if views is None:
+            continue
+        order = np.argsort(owners, kind="stable")
+        found, first = np.unique(owners[order], return_index=True)
+        for owner, members in zip(found, np.split(order, first[1:]), strict=True):
+            if wanted.get(int(owner)) == guises[0]:
+                names.append(f"{cache.rows[owner].utt_id}@{guises[0]}")
+                vectors.append(views[members].mean(axis=0))
+    if names:
+        np.savez(folder / "shifted_embeddings.npz", utt_ids=np.array(names), vectors=np.array(vectors, np.float16))
 
 
 def chunks(cache: SpeechCache, part: str, folder: Path) -> dict[str, list[int]]:
     """A part in chunks that can be learnt from by themselves: name -> indices, speakers mixed."""
-    indices = sorted(pseudo_speakers(cache, folder)) if part == "shifted" else utterances(cache, part)
+    indices = sorted(pseudo_speakers(cache)) if part == "shifted" else utterances(cache, part)
     random.Random(0).shuffle(indices)
     return {f"{part}-{k // CHUNK:02d}": indices[k : k + CHUNK] for k in range(0, len(indices), CHUNK)}
 
@@ -88,14 +86,14 @@ def _make(job: tuple[str, list[int]]) -> str:
         alignments: dict = {}
         for path in sorted(folder.glob("alignments_clean-*.npz")):
             alignments.update(load_alignments(path))
-        speeds = pseudo_speakers(cache, folder)
+        guises = pseudo_speakers(cache)
     else:
-        path, speeds = folder / f"alignments_{name}.npz", None
+        path, guises = folder / f"alignments_{name}.npz", None
         alignments = load_alignments(path)
         if not alignments:
             alignments = align_utterances(cache, indices)
             save_alignments(path, alignments)
-    make_part(folder / f"features_{name}.npz", cache, alignments, indices, speeds)
+    make_part(folder / f"features_{name}.npz", cache, alignments, indices, guises)
     return name
 
 
@@ -111,6 +109,8 @@ def prepare(
     """
     folder = Path(folder)
     cache = SpeechCache()
+    if "shifted" in parts:
+        teach_pseudo_speakers(cache, folder)
     jobs = [job for part in parts for job in chunks(cache, part, folder).items()][share[0] :: share[1]]
     jobs = [job for job in jobs if not (folder / f"features_{job[0]}.npz").exists()]
     _shared.update(cache=cache, folder=folder)
@@ -144,12 +144,9 @@ def embed_all(path: Path, parts: Sequence[str], folder: Path = CACHE, each: int 
     names, vectors = [], []
     for n, (speaker, utt_ids) in enumerate(wanted.items()):
         for utt_id in list(utt_ids)[: each or None]:
-            base, _, speed = utt_id.partition("@")
-            samples = cache.samples(by_id[base])
-            if speed:
-                import soxr
-
-                samples = soxr.resample(samples, SAMPLE_RATE * float(speed), SAMPLE_RATE)
+            base, _, guise = utt_id.partition("@")
+            i = by_id[base]
+            samples = disguise(cache.samples(i), guise_of(cache.rows[i].speaker, int(guise or 0)))
             try:
                 embedding, _ = encoder.embed(Waveform(samples, SAMPLE_RATE))
             except VoiceError:

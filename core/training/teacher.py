@@ -4,8 +4,8 @@ Training a student then never runs the teacher. Needs the published weights: `pi
 them (Apache-2.0), or name any SV2TTS encoder file. Written to the cache:
 
     encoder/speech-<k>.int16, encoder/windows-<k>.npz   speech without pauses, and what the teacher makes of 1.6 s of it
-                                                        each 0.8 s; the later parts are pseudo-speakers, some of the
-                                                        training speech at another speed
+                                                        each 0.8 s; the later parts are pseudo-speakers, the training
+                                                        speech in one guise after another (`core.training.guise`)
     teacher_embeddings.npz                              utt_ids, vectors: one voice per utterance
 """
 
@@ -19,10 +19,8 @@ from core.audio.partials import partial_mels, partial_starts, raise_level
 from core.audio.speech import trim_silence
 from core.errors import ModelError
 from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
+from core.training.guise import disguise, guise_of
 from core.types import Waveform
-
-SPEEDS = (0.82, 0.88, 0.94, 1.07, 1.14, 1.22)
-"""Pitch and formants move with the speed, which makes another person of it."""
 
 
 def published_weights(path: Path | None = None) -> Path:
@@ -68,45 +66,39 @@ def embed_windows(network, mels: list[np.ndarray], half: bool, batch: int = 256)
     return (vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-6)).numpy()
 
 
-def build_part(part: int, parts: int, folder: Path, weights: Path | None, half: bool, shifted: float) -> None:
-    """Every `parts`-th utterance from `part` on; past the last, `shifted` of the training ones at another speed."""
-    import soxr
+def build_part(part: int, parts: int, folder: Path, weights: Path | None, half: bool) -> None:
+    """Every `parts`-th utterance from `part` on; part + k * parts is the same of the training split in guise k."""
     import torch
 
     torch.set_num_threads(1)
     network, speech = load_teacher(weights), SpeechCache()
+    guise = part // parts
+    jobs = [i for i in range(part % parts, len(speech), parts) if not guise or speech.rows[i].split == "train"]
     rng = np.random.default_rng(part)
-    jobs = [(i, 1.0) for i in range(part % parts, len(speech), parts)]
-    if part >= parts:
-        trainable = [i for i, _ in jobs if speech.rows[i].split != "val_unseen"]
-        jobs = [
-            (int(i), float(rng.choice(SPEEDS))) for i in rng.permutation(trainable)[: int(shifted * len(trainable))]
-        ]
-    offset, starts, owners, speeds, lengths, vectors, waiting = 0, [], [], [], [], [], []
+    offset, starts, owners, lengths, vectors, waiting = 0, [], [], [], [], []
     with (folder / f"speech-{part}.int16").open("wb") as file:
-        for done, (i, speed) in enumerate(jobs):
-            samples = speech_of(speech.samples(i))
-            if speed != 1.0:
-                samples = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
+        for done, i in enumerate(jobs):
+            samples = disguise(speech_of(speech.samples(i)), guise_of(speech.rows[i].speaker, guise))
+            # Another cut of the windows each time: fewer of them are alike.
+            samples = samples[rng.integers(min(12800, max(1, len(samples) - 25600))) if guise else 0 :]
             file.write((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes())
             windows = partial_starts(len(samples))
             waiting.append(partial_mels(samples, windows))
             starts += [offset + start * 160 for start in windows]
             lengths += [min(len(samples) - start * 160, 25600) for start in windows]
             owners += [i] * len(windows)
-            speeds += [speed] * len(windows)
             offset += len(samples)
             if sum(map(len, waiting)) >= 1024 or done == len(jobs) - 1:
                 vectors.append(embed_windows(network, waiting, half).astype(np.float16))
                 waiting = []
-            if done % 500 == 0:
+            if done % 1000 == 0:
                 print(f"part {part}: {done}/{len(jobs)} utterances, {len(owners)} windows", flush=True)
     np.savez(  # last, so that its presence says that both files are whole
         folder / f"windows-{part}.npz",
         starts=np.array(starts),
         lengths=np.array(lengths, np.int32),
         owners=np.array(owners, np.int32),
-        speeds=np.array(speeds, np.float32),
+        guises=np.full(len(owners), guise, np.int16),
         vectors=np.concatenate(vectors),
     )
 
@@ -117,9 +109,9 @@ def write_embeddings(folder: Path, parts: int, out: Path) -> None:
     result = np.zeros((len(speech), 256), np.float32)
     for part in range(parts):
         with np.load(folder / f"windows-{part}.npz") as stored:
-            owners, vectors, plain = stored["owners"], stored["vectors"].astype(np.float32), stored["speeds"] == 1.0
+            owners, vectors = stored["owners"], stored["vectors"].astype(np.float32)
         for owner in np.unique(owners):
-            result[owner] = vectors[(owners == owner) & plain].mean(axis=0)
+            result[owner] = vectors[owners == owner].mean(axis=0)
     result /= np.linalg.norm(result, axis=1, keepdims=True)
     np.savez(out, utt_ids=np.array([row.utt_id for row in speech.rows]), vectors=result.astype(np.float16))
 
@@ -131,22 +123,23 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--parts", type=int, default=2, help="processes at once, one thread each")
     parser.add_argument("--exact", action="store_true", help="32-bit arithmetic: half the speed")
-    parser.add_argument("--shifted", type=float, default=0.35, help="share of utterances repeated at another speed")
+    parser.add_argument("--guises", type=int, default=6, help="pseudo-speakers made of each speaker")
     args = parser.parse_args(argv)
     published_weights(args.weights)
     folder = CACHE / "encoder"
     folder.mkdir(parents=True, exist_ok=True)
     SpeechCache()  # decoded once, before the processes want it
     import multiprocessing
+    import os
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the processes
     context = multiprocessing.get_context("spawn")
-    rounds = [range(args.parts), range(args.parts, 2 * args.parts)] if args.shifted > 0 else [range(args.parts)]
-    for numbers in rounds:
+    for guise in range(args.guises + 1):
+        numbers = range(guise * args.parts, (guise + 1) * args.parts)
         workers = [
-            context.Process(
-                target=build_part, args=(part, args.parts, folder, args.weights, not args.exact, args.shifted)
-            )
+            context.Process(target=build_part, args=(part, args.parts, folder, args.weights, not args.exact))
             for part in numbers
+            if not (folder / f"windows-{part}.npz").exists()
         ]
         for worker in workers:
             worker.start()
@@ -154,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
             worker.join()
         if any(worker.exitcode for worker in workers):
             return 1
-        if numbers[0] == 0:
+        if guise == 0 and workers:
             write_embeddings(folder, args.parts, CACHE / "teacher_embeddings.npz")
     return 0
 

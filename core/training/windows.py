@@ -13,6 +13,9 @@ from core.training.teacher import speech_of
 WINDOW = WINDOW_FRAMES * 160
 """Samples of one window: 1.6 s."""
 
+JUDGED = ("LS121", "LS652", "LS908", "LS1988", "LS2803", "LS8555")
+"""Training speakers that the encoder does not learn from: three clean and three lossy ones, to choose by."""
+
 
 @dataclass
 class Windows:
@@ -81,8 +84,9 @@ class SpeakerBatches:
 
 
 def distillation_windows(folder: Path = CACHE / "encoder") -> tuple[Windows, Windows]:
-    """What `core.training.teacher` stored: the training split with its pseudo-speakers, and the unseen speakers.
+    """What `core.training.teacher` stored: the training split with its pseudo-speakers, and speakers to judge by.
 
+    Those are JUDGED, training speakers kept out of training: choices are made on them, never on the unseen ones.
     Raises VoiceError when it has not run.
     """
     parts = sorted(Path(folder).glob("windows-*.npz"))
@@ -92,35 +96,36 @@ def distillation_windows(folder: Path = CACHE / "encoder") -> tuple[Windows, Win
     names = sorted({row.speaker for row in rows})
     speaker_of = np.array([names.index(row.speaker) for row in rows])
     split = np.array([row.split for row in rows])
-    sounds, columns = [], {key: [] for key in ("sound", "start", "length", "owner", "speed", "targets")}
+    sounds, columns = [], {key: [] for key in ("sound", "start", "length", "owner", "guise", "targets")}
     for number, part in enumerate(parts):
         with np.load(part) as stored:
             columns["sound"].append(np.full(len(stored["starts"]), number))
-            for key, source in (("start", "starts"), ("length", "lengths"), ("owner", "owners"), ("speed", "speeds")):
+            for key, source in (("start", "starts"), ("length", "lengths"), ("owner", "owners"), ("guise", "guises")):
                 columns[key].append(stored[source])
             columns["targets"].append(stored["vectors"])
         sounds.append(
             np.memmap(part.with_name(part.name.replace("windows", "speech")).with_suffix(".int16"), np.int16, "r")
         )
     stacked = {key: np.concatenate(value) for key, value in columns.items()}
-    # Another speed makes another person, and another utterance, of the same recording.
-    speeds, speed = np.unique(stacked["speed"], return_inverse=True)
-    utterance = stacked["owner"] * len(speeds) + speed
+    # Another guise makes another person, and another utterance, of the same recording.
+    guises = int(stacked["guise"].max()) + 1
+    utterance = stacked["owner"].astype(np.int64) * guises + stacked["guise"]
     voices = utterance_means(stacked["targets"].astype(np.float32), utterance).astype(np.float16)
     windows = Windows(
         sounds,
         stacked["sound"],
         stacked["start"],
         stacked["length"],
-        speaker_of[stacked["owner"]] * len(speeds) + speed,
+        speaker_of[stacked["owner"]] * guises + stacked["guise"],
         utterance,
         stacked["targets"],
         voices,
     )
     heard = stacked["length"] >= 0.5 * SAMPLE_RATE
-    original = stacked["speed"] == 1.0
-    owner_split = split[stacked["owner"]]
-    return windows.select(heard & (owner_split == "train")), windows.select(original & (owner_split == "val_unseen"))
+    original = stacked["guise"] == 0
+    trainable = heard & (split[stacked["owner"]] == "train")
+    apart = np.isin(speaker_of[stacked["owner"]], [names.index(name) for name in JUDGED if name in names])
+    return windows.select(trainable & ~apart), windows.select(trainable & original & apart)
 
 
 def utterance_means(vectors: np.ndarray, utterance: np.ndarray) -> np.ndarray:

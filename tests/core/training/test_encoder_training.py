@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
 from core.training.augment import MEL_LEVEL, Augment  # noqa: E402
-from core.training.encoder import GE2ELoss, Settings, Trainer, main, smoke_windows  # noqa: E402
+from core.training.encoder import Contrast, GE2ELoss, Settings, Trainer, main, smoke_windows  # noqa: E402
 from core.training.windows import WINDOW, SpeakerBatches, own_windows, utterance_means  # noqa: E402
 
 TINY = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attention=8)
@@ -143,3 +143,37 @@ def test_spread_voices_are_further_apart_around_the_same_mean():
         before, after = trainer.average.raw(mels), trainer.published().raw(mels)
     torch.testing.assert_close(after.mean(dim=0), before.mean(dim=0), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after.std(dim=0), 1.2 * before.std(dim=0), atol=1e-4, rtol=1e-3)
+
+
+def test_contrast_prefers_the_own_voice_to_all_others():
+    windows = smoke_windows()
+    contrast = Contrast(windows, others=64)
+    picked, generator = np.arange(16), torch.Generator().manual_seed(0)
+    right = contrast.voices[contrast.place]
+    wrong = contrast.voices[(contrast.place + 1) % len(contrast.voices)]
+    assert contrast(right, picked, generator) < contrast(wrong, picked, generator) - 0.5
+    # Were the same speaker, drawn again, an other, no answer could be sure.
+    contrast.scale = 1000.0
+    assert contrast(right, picked, generator) < 0.01
+
+
+def test_speakers_to_judge_by_are_neither_learnt_from_nor_unseen(tmp_path, monkeypatch):
+    from core.training import windows as module
+    from core.training.data import Row
+
+    speakers = [("LS121", "train"), ("LS61", "val_unseen"), ("other", "train")]
+    rows = [Row(f"u{i}", "s", "", name, "", "en", split, 2.0, "") for i, (name, split) in enumerate(speakers)]
+    monkeypatch.setattr(module, "SpeechCache", lambda: type("Cache", (), {"rows": rows}))
+    for part, guise in ((0, 0), (1, 1)):
+        np.zeros(30000 * 3, np.int16).tofile(tmp_path / f"speech-{part}.int16")
+        np.savez(
+            tmp_path / f"windows-{part}.npz",
+            starts=np.arange(3) * 30000,
+            lengths=np.full(3, 25600),
+            owners=np.arange(3),
+            guises=np.full(3, guise),
+            vectors=np.ones((3, 4), np.float16),
+        )
+    training, judged = module.distillation_windows(tmp_path)
+    assert len(training) == 2 and len(set(training.speaker)) == 2  # "other" and "other" in a guise
+    assert len(judged) == 1 and judged.utterance[0] // 2 == 0  # LS121 as he is
