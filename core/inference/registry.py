@@ -146,20 +146,25 @@ def find(role: str, name: str | None = None, folder: Path = PRETRAINED) -> Card:
     )
 
 
+def read_tensors(card: Card) -> dict[str, Any]:
+    """The weights of a published model by name, as stored; none for one without a file. Raises ModelError."""
+    if card.path is None:
+        return {}
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(card.path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"The model {card.path.name} is damaged: {error}.", "Restore it from the repository."
+        ) from error
+
+
 def load(card: Card) -> Any:
     """The model at work: an object with the card's role (`core.roles`). Slow: for a worker. Raises ModelError."""
     _, module, name = ARCHITECTURES[card.architecture]
-    tensors = {}
-    if card.path is not None:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            tensors = load_file(card.path)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"The model {card.path.name} is damaged: {error}.", "Restore it from the repository."
-            ) from error
+    tensors = read_tensors(card)
     try:
         return getattr(importlib.import_module(module), name)(card, tensors)
     except (KeyError, TypeError, RuntimeError) as error:

@@ -5,6 +5,15 @@ import numpy as np
 from core.training.data import SAMPLE_RATE, SpeechCache
 
 
+def between(track: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """F0 at fractional frames `at`: on the line between two voiced frames, at the edges of voicing the nearest's."""
+    at = np.clip(at, 0, len(track) - 1)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, len(track) - 1)
+    line = track[low] + (at - low) * (track[high] - track[low])
+    return np.where((track[low] > 0) & (track[high] > 0), line, track[np.round(at).astype(int)])
+
+
 class Crops:
     """Draws crops from `rows` of the cache; a speaker's share grows with the square root of its seconds.
 
@@ -50,10 +59,8 @@ class Crops:
             sound = np.pad(sound, (0, max(0, self.samples - len(sound))))
         f0 = None
         if self.labels is not None:
-            track = self.labels[i]
-            frames = self.samples // self.hop + 1
-            at = np.round(start / self.hop + np.arange(frames) * ratio).astype(int).clip(0, len(track) - 1)
-            f0 = (track[at] * ratio).astype(np.float32)
+            at = start / self.hop + np.arange(self.samples // self.hop + 1) * ratio
+            f0 = (between(self.labels[i], at) * ratio).astype(np.float32)
         return self._vary(sound[: self.samples]), f0
 
     def _vary(self, sound: np.ndarray) -> np.ndarray:

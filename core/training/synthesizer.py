@@ -20,11 +20,11 @@ from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
 from core.training.picture import mel_picture, write_png
 from core.training.pieces import ALPHABET, PAUSE_IDS, Constants, Pieces
-from core.training.tempo import CRITIC_FROM, Trainer, voice_losses
+from core.training.tempo import CRITIC_FROM, RATE, Trainer, voice_losses
 
 RUNS = REPOSITORY / "runs" / "synthesizer"
 KIND_WEIGHTS = {0: 1.0, 1: 0.7, 2: 0.4, 3: 1.0}
-LATE_KIND_WEIGHTS = {0: 1.0, 1: 0.25, 2: 0.0, 3: 0.0}
+LATE_KIND_WEIGHTS = {0: 1.0, 1: 0.4, 2: 0.2, 3: 0.4}
 SPEAKER_MINUTES = 18.0
 
 
@@ -105,6 +105,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
     parser.add_argument("--resume", action="store_true", help="go on from runs/synthesizer/<name>.pt")
+    parser.add_argument(
+        "--from-published", action="store_true", help="begin with the published weights, not with random ones"
+    )
+    parser.add_argument("--rate", type=float, default=RATE, help="peak learning rate")
     parser.add_argument("--name", default="tempo")
     parser.add_argument("--frames", type=int, default=1600, help="frames in a batch")
     parser.add_argument(
@@ -125,9 +129,11 @@ def main(argv: list[str] | None = None) -> int:
     torch.manual_seed(0)
     resume_path = args.runs / f"{args.name}.pt"
     state = load_resume(resume_path) if args.resume else None
+    published = registry.find("synthesizer", args.name, args.output) if args.from_published and not state else None
+    begun = state or (published and {"constants": published.extra["constants"], "config": published.config})
     constants = (
-        Constants(**{k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in state["constants"].items()})
-        if state
+        Constants(**{k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in begun["constants"].items()})
+        if begun
         else None
     )
     small = {}
@@ -155,13 +161,16 @@ def main(argv: list[str] | None = None) -> int:
         pieces = Pieces(CACHE, args.parts, constants)
     constants = pieces.constants
     config = (
-        TempoConfig(**state["config"])
-        if state
+        TempoConfig(**begun["config"])
+        if begun
         else TempoConfig(ALPHABET.size, f0_mean=constants.f0_mean, f0_std=constants.f0_std, **small)
     )
-    trainer = Trainer(config, constants, device, args.minutes * 60)
+    trainer = Trainer(config, constants, device, args.minutes * 60, args.rate)
     if state:
         trainer.restore(state)
+    elif published:
+        trainer.begin_with(published, registry.read_tensors(published))
+        print(f"begins with {published.path.name}, {published.steps} steps")
     held_back = pieces.indices("val_seen", (0,))[::2][:64]
     size = sum(p.numel() for p in trainer.model.parameters())
     print(f"{pieces.describe()}, {size} weights, {device}")

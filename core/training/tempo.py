@@ -24,7 +24,7 @@ CREDITS = {
     "LJ Speech (public domain)",
     "lossy": "LibriSpeech dev-clean as MP3 (CC BY 4.0)",
     "accented": "speechocean762 (CC BY 4.0), Common Voice 6.1 English (CC0)",
-    "shifted": "some of the first again at other speeds",
+    "shifted": "half of the first again in guises (other pitch and formants)",
 }
 """Prepared part -> what it is, for the card."""
 
@@ -109,6 +109,7 @@ class Trainer:
         )
         self.steps = self.critic_steps = 0
         self.seconds = 0.0
+        self.earlier = {"steps": 0, "recipe": ""}  # of the published weights that training began with
         self.statistics = {"phone_scale": 1.0, "pause_scale": 1.0, "duration_spread": 0.4, "f0_spread": 0.6}
         self.rng = random.Random(0)
 
@@ -135,14 +136,15 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
+        if torch.isfinite(norm):  # one broken piece must not end a night's training
+            self.optimiser.step()
         self.steps += 1
         keep = min(0.995, (self.steps + 1) / (self.steps + 20))
         if self.steps % AVERAGE_EVERY == 0:
             with torch.no_grad():
                 for name, tensor in self.model.state_dict().items():
                     self.average[name].lerp_(tensor, 1 - keep**AVERAGE_EVERY)
-        for name, value in statistics.items():
+        for name, value in statistics.items() if torch.isfinite(norm) else ():
             self.statistics[name] += (value - self.statistics[name]) * (1 - min(keep, 0.99))
         return {**{name: float(loss.detach()) for name, loss in losses.items()}, "norm": float(norm), "rate": rate}
 
@@ -179,12 +181,20 @@ class Trainer:
             "critic_steps": self.critic_steps,
             "seconds": self.seconds,
             "statistics": dict(self.statistics),
+            "earlier": self.earlier,
             "model": self.model.state_dict(),
             "critic": self.critic.state_dict(),
             "average": {name: t.to(torch.bfloat16) if t.is_floating_point() else t for name, t in self.average.items()},
             "moments": moments,
             "critic_optimiser": self.critic_optimiser.state_dict(),
         }
+
+    def begin_with(self, card: Card, tensors: dict[str, Tensor]) -> None:
+        """Takes published weights, and counts on from their steps."""
+        self.model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        self.average = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        self.statistics = dict(card.extra["statistics"])
+        self.earlier = {"steps": card.steps, "recipe": card.extra["recipe"] + "; then "}
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
@@ -199,7 +209,7 @@ class Trainer:
         self.optimiser.load_state_dict(whole)
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         self.steps, self.critic_steps, self.seconds = state["steps"], state["critic_steps"], state["seconds"]
-        self.statistics = dict(state["statistics"])
+        self.statistics, self.earlier = dict(state["statistics"]), dict(state["earlier"])
         self.rng = random.Random(self.steps)
 
     def card(self, name: str, losses: dict[str, float], parts: list[str]) -> Card:
@@ -215,7 +225,7 @@ class Trainer:
             languages=("en",),
             trained_on="; ".join(CREDITS[part] for part in parts if part in CREDITS)
             + ". English, without the ten unseen speakers. LibriSpeech's test set is training data here.",
-            steps=self.steps,
+            steps=self.earlier["steps"] + self.steps,
             licence="CC BY 4.0",
             metrics={"validation": {k: round(v, 4) for k, v in losses.items()}},
             extra={
@@ -223,6 +233,7 @@ class Trainer:
                 "constants": asdict(self.constants),
                 "speech_level": SPEECH_LEVEL,
                 "statistics": {k: round(v, 4) for k, v in self.statistics.items()},
-                "recipe": f"{self.seconds / 60:.0f} minutes on {self.device.type}, critic {self.critic_steps} steps",
+                "recipe": self.earlier["recipe"]
+                + f"{self.seconds / 60:.0f} minutes on {self.device.type}, critic {self.critic_steps} steps",
             },
         )

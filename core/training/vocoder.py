@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from core.audio.mel import mel_filters
+from core.errors import ModelError
+from core.inference import registry
 from core.inference.registry import PRETRAINED, Card
 from core.models.vocos import Config, Vocos
 from core.training.checkpoint import load_resume, publish, save_resume
@@ -67,6 +69,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--rate", type=float, default=1e-3, help="peak learning rate")
     add("--pairs-minutes", type=float, default=50, help="sound with mels made by the published synthesizer; 0: none")
     add("--resume", action="store_true", help="go on from the resume file")
+    add("--from-published", action="store_true", help="begin with the published weights, not with random ones")
     add("--runs", type=Path, default=REPOSITORY / "runs" / "vocoder", help="resume file, pictures, samples")
     add("--publish", type=Path, default=PRETRAINED, help="folder of published models")
     add("--publish-minutes", type=float, default=10)
@@ -97,6 +100,7 @@ class Trainer:
         }
         self.steps = {"pitch": 0, "model": 0, "adversary": 0}
         self.seconds = 0.0
+        self.earlier = {"steps": 0, "minutes": 0.0}  # of the published weights that training began with
 
     def _step(self, name: str, loss: Tensor, parameters, share: float) -> None:
         """One optimiser step; share: of this stage's time that has passed. Warm-up, then a cosine down to zero."""
@@ -114,13 +118,15 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def pitch_step(self, sound: Tensor, f0: Tensor, share: float) -> dict[str, float]:
-        """Sound (B, n), f0 (B, T) in Hz, 0 where unknown."""
+        """Sound (B, n), f0 (B, T) in Hz, 0 where unvoiced: there the reader learns to say that any pitch would do."""
         mel = self.mel(sound)
         with self.autocast():
             scores = self.model.pitch(mel)
         known = f0 > 0
         target = self.model.pitch.targets(f0.clamp_min(1.0))
-        loss = -(target * torch.log_softmax(scores, -1)).sum(-1)[known].sum() / known.sum().clamp_min(1)
+        chances = torch.log_softmax(scores, -1)
+        loss = -(target * chances).sum(-1)[known].sum() / known.sum().clamp_min(1)
+        loss = loss - 0.1 * chances[~known].mean(-1).sum() / (~known).sum().clamp_min(1)
         self._step("pitch", loss, self.model.pitch.parameters(), share)
         with torch.no_grad():
             cents = 1200 * torch.log2(self.model.pitch.f0(scores)[known] / f0[known]).abs()
@@ -190,7 +196,8 @@ class Trainer:
         return {
             "model": self.model.state_dict(), "average": self.average, "adversary": self.adversary.state_dict(),
             "optimisers": {k: o.state_dict() for k, o in self.optimisers.items()},
-            "steps": dict(self.steps), "seconds": self.seconds, "channels": self.model.config.channels,
+            "steps": dict(self.steps), "seconds": self.seconds, "earlier": self.earlier,
+            "channels": self.model.config.channels,
         }  # fmt: skip
 
     def load(self, state: dict) -> None:
@@ -199,7 +206,18 @@ class Trainer:
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         self.adversary.load_state_dict(state["adversary"])
-        self.steps, self.seconds = dict(state["steps"]), state["seconds"]
+        self.steps, self.seconds, self.earlier = dict(state["steps"]), state["seconds"], dict(state["earlier"])
+
+    def begin_with(self, card: Card, tensors: dict[str, Tensor]) -> None:
+        """Takes published weights, and counts on from their steps. Raises ModelError where the sizes differ."""
+        try:
+            self.model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        except RuntimeError as error:
+            raise ModelError(
+                f"The published vocoder {card.name} has other sizes than this one.", "Leave out --from-published."
+            ) from error
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.earlier = {"steps": card.steps, "minutes": card.extra.get("minutes", 0.0)}
 
     @torch.no_grad()
     def validate(self, sounds: Tensor) -> tuple[dict[str, float], Tensor]:
@@ -217,11 +235,11 @@ class Trainer:
             "vocos",
             config=asdict(replace(self.model.config, corrections=CORRECTIONS)),
             mel_format=PROJECT_MEL,
-            steps=self.steps["model"],
+            steps=self.earlier["steps"] + self.steps["model"],
             trained_on=TRAINED_ON,
             metrics=metrics,
             licence="GPL-3.0-or-later",
-            extra={"rank": 1},
+            extra={"rank": 1, "minutes": round(self.earlier["minutes"] + self.seconds / 60, 1)},
         )
         return publish(card, self.average, folder)
 
@@ -301,6 +319,10 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
     if state is not None:
         trainer.load(state)
         say(f"resumed after {trainer.seconds / 60:.1f} minutes, steps {trainer.steps}")
+    elif args.from_published:
+        card = registry.find("vocoder", "vocos", args.publish)
+        trainer.begin_with(card, registry.read_tensors(card))
+        say(f"begins with {card.path}, {card.steps} steps")
     cache = SyntheticCache() if args.smoke else SpeechCache()
     rows = [i for i, r in enumerate(cache.rows) if r.split == "train" and r.set != LOSSY]
     seed = args.seed + 1000 * sum(trainer.steps.values())

@@ -5,16 +5,19 @@ import pytest
 import torch
 
 from cli.plots import training_sample
-from core.inference.registry import load, read_card
-from core.training.crops import Crops
-from core.training.pitch import trusted
+from core.errors import ModelError
+from core.inference.registry import Card, load, read_card
+from core.models.vocos import Config, Vocos
+from core.training.crops import Crops, between
+from core.training.pitch import track_pitch, trusted
 from core.training.spectral import SpectralLoss
-from core.training.vocoder import SyntheticCache, main
+from core.training.vocoder import SyntheticCache, Trainer, main
 from core.types import PROJECT_MEL, Mel
 
 
 def test_two_steps_publish_a_vocoder_that_speaks_and_resume(tmp_path, capsys):
-    options = ["--smoke", "--device", "cpu", "--runs", str(tmp_path / "runs"), "--publish", str(tmp_path / "models")]
+    options = ["--smoke", "--threads", "1", "--device", "cpu", "--publish", str(tmp_path / "models")]
+    options += ["--runs", str(tmp_path / "runs")]
     assert main(options, draw=training_sample) == 0
     card = read_card(tmp_path / "models" / "vocoder" / "vocos.safetensors")
     assert card.steps == 2 and card.mel_format == PROJECT_MEL and card.metrics["val_seen_mel"] > 0
@@ -23,6 +26,34 @@ def test_two_steps_publish_a_vocoder_that_speaks_and_resume(tmp_path, capsys):
     assert list((tmp_path / "runs" / "samples").glob("*.png")) and list((tmp_path / "runs" / "samples").glob("*.wav"))
     assert main([*options, "--resume"]) == 0
     assert "resumed" in capsys.readouterr().err
+    assert main([*options, "--from-published", "--runs", str(tmp_path / "other")]) == 0
+    assert "begins with" in capsys.readouterr().err
+    assert read_card(tmp_path / "models" / "vocoder" / "vocos.safetensors").steps == 4
+
+
+def test_published_weights_of_another_size_are_not_begun_with():
+    small, large = (Config(channels=c, blocks=1, pitch_channels=8, pitch_blocks=1) for c in (8, 16))
+    card = Card("vocoder", "vocos", "small", steps=5)
+    trainer = Trainer(large, torch.device("cpu"), 1e-3)
+    with pytest.raises(ModelError, match="other sizes"):
+        trainer.begin_with(card, Vocos(small).state_dict())
+    assert trainer.earlier["steps"] == 0
+
+
+def test_pitch_between_frames_is_on_the_line_but_not_across_edges():
+    track = np.array([0, 100, 110, 0], np.float32)
+    np.testing.assert_allclose(between(track, np.array([0.4, 0.6, 1.5, 2.4, 2.6, 9])), [0, 100, 105, 110, 0, 0])
+
+
+def test_the_tracker_follows_a_glide_and_hears_no_pitch_in_noise():
+    pytest.importorskip("parselmouth")
+    f0 = np.linspace(110, 180, 32000)
+    glide = sum(np.sin(2 * np.pi * k * np.cumsum(f0) / 16000) / k for k in range(1, 20)) * 0.1
+    track = track_pitch(glide)
+    assert len(track) == 161
+    middle = np.arange(4, 157)
+    np.testing.assert_allclose(track[middle], np.interp(middle * 200, np.arange(32000), f0), rtol=0.003)
+    assert (track_pitch(np.random.default_rng(0).standard_normal(32000) * 0.1) > 0).mean() < 0.1
 
 
 def test_a_crops_pitch_follows_its_sound():

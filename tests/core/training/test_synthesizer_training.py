@@ -39,6 +39,11 @@ def test_two_steps_publish_a_model_that_speaks_and_resumes(tmp_path, capsys):
     assert state["steps"] == 2 and state["critic_steps"] >= 1
     assert training.main([*arguments, "--resume"]) == 0  # all its time is spent: nothing more to do
     assert registry.find("synthesizer", "tempo", tmp_path / "out").steps == 2
+    capsys.readouterr()
+    assert training.main([*arguments, "--from-published", "--runs", str(tmp_path / "other")]) == 0
+    assert "begins with tempo" in capsys.readouterr().out
+    card = registry.find("synthesizer", "tempo", tmp_path / "out")
+    assert card.steps == 4 and "; then " in card.extra["recipe"]
 
 
 def test_training_lowers_the_loss():
@@ -59,6 +64,19 @@ def test_training_lowers_the_loss():
     batch = pieces.batch([0, 1], random.Random(0))
     losses = [trainer.step(batch)["mel"] for _ in range(25)]
     assert losses[-1] < 0.97 * losses[0]
+
+
+def test_a_broken_piece_leaves_the_weights_as_they_were():
+    pieces = training.synthetic_pieces()
+    config = training.TempoConfig(training.ALPHABET.size, d_text=16, d_prosody=16, d_pause=16, d_frame=16)
+    trainer = training.Trainer(config, pieces.constants, torch.device("cpu"), 1e9)
+    batch = pieces.batch([0, 1], random.Random(0))
+    batch.prosody[0, 0, 4] = float("nan")
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.step(batch)
+    for name, tensor in trainer.model.state_dict().items():
+        torch.testing.assert_close(tensor, before[name])
+    assert all(np.isfinite(value) for value in trainer.statistics.values())
 
 
 def test_a_resumed_trainer_continues_where_it_stopped():
