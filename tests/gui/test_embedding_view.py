@@ -107,3 +107,12 @@ def test_no_column_of_the_screen_is_left_unpainted(view, monkeypatch, ratio):
         view.redraw()
         view.grab()
         assert view._still.width() >= math.ceil(width * ratio) and view._still.height() >= math.ceil(301 * ratio)
+
+
+def test_the_caption_leaves_the_number_its_room(qtbot):
+    view = EmbeddingView()
+    qtbot.addWidget(view)
+    words = [view.caption(width) for width in range(10, 300, 5)]
+    assert words[0] == "" and words[-1] == "Similarity" and "Alike" in words
+    for width, word in zip(range(10, 300, 5), words, strict=True):
+        assert not word or view.text_width(word) + view.text_width("0.00") < width

@@ -124,7 +124,7 @@ class EmbeddingView(Plot):
         y = squares[-1].bottom() + 8 + (line + 8 if self._bar_below() else 0)
         left, right = squares[0].left(), squares[-1].right()
         painter.setPen(self.colour("muted"))
-        caption = "Similarity" if right - left > self.text_width("Similarity 0.00") else "Alike"
+        caption = self.caption(right - left)
         painter.drawText(QRectF(left, y, right - left, line), Qt.AlignLeft | Qt.AlignVCenter, caption)
         painter.setPen(self.colour("text"))
         painter.setFont(self.sized_font(bold=True))
@@ -137,6 +137,11 @@ class EmbeddingView(Plot):
         painter.setBrush(self.colour("accent"))
         track.setWidth(max(track.width() * min(max(value, 0.0), 1.0), 5))
         painter.drawRoundedRect(track, 2.5, 2.5)
+
+    def caption(self, width: float) -> str:
+        """What stands before the number of the similarity: the longest that leaves the number its room."""
+        words = ("Similarity", "Alike", "")
+        return next((word for word in words if self.text_width(f"{word}  0.000") < width), "")
 
     def paint_moving(self, painter: QPainter) -> None:
         title = self.title + (f" and {self.other_title}" if self.other is not None and self.other_title else "")
