@@ -444,6 +444,12 @@ COLUMNS = {
 }
 
 
+ON_CARD = (
+    "wer", "lost", "doubled", "similarity_resemblyzer", "nearest_is_right_resemblyzer", "eer_resemblyzer", "dnsmos",
+    "duration_ratio", "synthesizer_rtf",
+)  # fmt: skip
+
+
 def write_card(report: dict) -> None:
     """Puts the summaries of what the synthesizer said into its card, weights untouched."""
     from safetensors.torch import load_file
@@ -451,12 +457,13 @@ def write_card(report: dict) -> None:
     from core.training.checkpoint import publish
 
     card = registry.find("synthesizer", report["synthesizer"])
-    systems = {name: values for name, values in report["systems"].items() if name.startswith("ours")}
-    metrics = {
-        f"unseen speakers, {name}, {report['vocoder']}": {key: round(value, 4) for key, value in values.items()}
-        for name, values in systems.items()
-    }
-    publish(replace(card, metrics={**card.metrics, **metrics}), load_file(card.path), card.path.parents[1])
+    metrics = {"vocoder": report["vocoder"], "speakers_for_each_sentence": report["speakers_for_each_sentence"]}
+    for system, values in report["systems"].items():
+        if system.startswith("ours"):  # ours, ours (hard), ...
+            part = system.removeprefix("ours").strip(" ()") or "held-back"
+            metrics |= {f"unseen_{part}_{key}": round(values[key], 4) for key in ON_CARD if key in values}
+    kept = {key: value for key, value in card.metrics.items() if key.startswith("validation_")}
+    publish(replace(card, metrics=kept | metrics), load_file(card.path), card.path.parents[1])
 
 
 def table(report: dict) -> str:

@@ -227,7 +227,7 @@ class Trainer:
             + ". English, without the ten unseen speakers. LibriSpeech's test set is training data here.",
             steps=self.earlier["steps"] + self.steps,
             licence="CC BY 4.0",
-            metrics={"validation": {k: round(v, 4) for k, v in losses.items()}},
+            metrics={f"validation_{k}": round(v, 4) for k, v in losses.items()},
             extra={
                 "rank": 1,
                 "constants": asdict(self.constants),

@@ -160,3 +160,24 @@ def test_the_floor_is_espeak_itself():
     if sound is None:
         pytest.skip("the program espeak-ng is not installed")
     assert 0.2 < len(sound) / 16000 < 2 and np.abs(sound).max() > 0.05
+
+
+def test_the_card_gets_flat_numbers_and_keeps_its_weights(tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import load_file
+
+    from core.inference.registry import Card, read_card
+    from core.training.checkpoint import publish
+
+    old = {"validation_mel": 0.3, "unseen_hard_wer": 0.9}
+    path = publish(Card("synthesizer", "tempo", "tiny", metrics=old), {"weight": torch.ones(3)}, tmp_path)
+    monkeypatch.setattr(speech.registry, "find", lambda role, name: read_card(path))
+    systems = {"real": {"wer": 0.4}, "ours": {"wer": 0.21, "eer_ours": 0.1}, "ours (hard)": {"wer": 0.1, "lost": 0}}
+    speech.write_card(
+        {"synthesizer": "tiny", "vocoder": "vocos", "speakers_for_each_sentence": 10, "systems": systems}
+    )
+    metrics = read_card(path).metrics
+    assert metrics["unseen_held-back_wer"] == 0.21 and metrics["unseen_hard_wer"] == 0.1
+    assert metrics["unseen_hard_lost"] == 0 and metrics["validation_mel"] == 0.3
+    assert all(not isinstance(value, dict) for value in metrics.values())
+    assert load_file(path)["weight"].tolist() == [1, 1, 1]
