@@ -52,7 +52,7 @@ class Settings:
     learning_rate: float = 1.2e-3
     ge2e_weight: float = 0.1
     contrast_weight: float = 0.1
-    spread: float = 1.2
+    spread: float = 1.1
     seed: int = 0
     publish_minutes: float = 10.0
 

@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--parts", type=int, default=2, help="processes at once, one thread each")
     parser.add_argument("--exact", action="store_true", help="32-bit arithmetic: half the speed")
-    parser.add_argument("--guises", type=int, default=6, help="pseudo-speakers made of each speaker")
+    parser.add_argument("--guises", type=int, default=4, help="pseudo-speakers made of each speaker")
     args = parser.parse_args(argv)
     published_weights(args.weights)
     folder = CACHE / "encoder"
