@@ -142,7 +142,7 @@ def test_spread_voices_are_further_apart_around_the_same_mean():
     with torch.no_grad():
         before, after = trainer.average.raw(mels), trainer.published().raw(mels)
     torch.testing.assert_close(after.mean(dim=0), before.mean(dim=0), atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(after.std(dim=0), 1.2 * before.std(dim=0), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(after.std(dim=0), trainer.settings.spread * before.std(dim=0), atol=1e-4, rtol=1e-3)
 
 
 def test_contrast_prefers_the_own_voice_to_all_others():
