@@ -18,7 +18,7 @@ from toolbox.theme import Theme
 from toolbox.widgets.parts import GAP, Card, Choice, icon_button
 from toolbox.workspace import Voice, Workspace
 
-LARGEST_SEED = 2**31 - 1
+LARGEST_SEED = 99_999  # what the field can show
 
 
 class SpeakPanel(Card):
@@ -64,7 +64,6 @@ class SpeakPanel(Card):
     def _build_manner(self) -> QGridLayout:
         self.seed = QSpinBox()
         self.seed.setRange(0, LARGEST_SEED)
-        self.seed.setMinimumWidth(78)
         self.seed.setAccessibleName("Seed")
         self.seed.setToolTip("The same seed, text, voice and models give the same samples")
         self.random = icon_button(self._theme, "random", "A fresh seed each time", flat=False)
