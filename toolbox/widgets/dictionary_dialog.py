@@ -10,13 +10,13 @@ from PyQt5.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QTextEdit,
-    QVBoxLayout,
     QWidget,
 )
 
 from core.errors import TextError
 from core.text.dictionary import DictionaryError, key_of, parse_dictionary
 from toolbox.theme import Theme
+from toolbox.widgets.parts import dialog_column
 
 EXPLANATION = (
     "One word a line, and how it is said: in plain letters, hyphens between the syllables and the stressed one in "
@@ -33,12 +33,7 @@ class DictionaryDialog(QDialog):
     def __init__(self, text: str, word: str, has_voice: bool, theme: Theme, parent: QWidget | None = None):
         super().__init__(parent)
         self._theme, self._has_voice = theme, has_voice
-        self.setWindowTitle("Pronunciations")
-        self.setAttribute(Qt.WA_DeleteOnClose)
-        self.resize(520, 400)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 16, 20, 16)
-        column.setSpacing(10)
+        column = dialog_column(self, "Pronunciations", 520, 400)
         explanation = QLabel(EXPLANATION)
         explanation.setWordWrap(True)
         self.text = QPlainTextEdit(text)

@@ -14,9 +14,10 @@ from PyQt5.QtWidgets import (
     QLabel,
     QPlainTextEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
+
+from toolbox.widgets.parts import dialog_column
 
 
 def details(error: BaseException) -> str:
@@ -30,12 +31,7 @@ class ErrorDialog(QDialog):
 
     def __init__(self, error: BaseException, log: Path, parent: QWidget | None = None):
         super().__init__(parent)
-        self.setWindowTitle("Something went wrong")
-        self.setAttribute(Qt.WA_DeleteOnClose)
-        self.resize(720, 420)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(20, 16, 20, 16)
-        column.setSpacing(10)
+        column = dialog_column(self, "Something went wrong", 720, 420)
         title = QLabel("Something went wrong that this program did not expect.")
         title.setObjectName("empty_title")
         summary = QLabel(f"{type(error).__name__}: {error}"[:400])

@@ -2,7 +2,17 @@
 
 from PyQt5.QtCore import QSize, Qt
 from PyQt5.QtGui import QFontMetrics
-from PyQt5.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from toolbox.theme import Theme
 
@@ -117,3 +127,14 @@ class Choice(QComboBox):
 def spoken_seconds(seconds: float) -> str:
     """3.2 s, or 1:04 from a minute on."""
     return f"{seconds:.1f} s" if seconds < 59.95 else f"{int(seconds + 0.5) // 60}:{int(seconds + 0.5) % 60:02d}"
+
+
+def dialog_column(dialog: QDialog, title: str, width: int, height: int) -> QVBoxLayout:
+    """The column of a dialog of its own, which is deleted when it is closed."""
+    dialog.setWindowTitle(title)
+    dialog.setAttribute(Qt.WA_DeleteOnClose)
+    dialog.resize(width, height)
+    column = QVBoxLayout(dialog)
+    column.setContentsMargins(20, 16, 20, 16)
+    column.setSpacing(10)
+    return column
