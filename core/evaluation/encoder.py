@@ -234,9 +234,7 @@ def write_card(path: Path, report: dict) -> None:
     """Puts the measured numbers into the model's card; its tensors stay as they are."""
     from dataclasses import replace
 
-    from safetensors.torch import load_file
-
-    from core.training.checkpoint import publish
+    from core.training.checkpoint import rewrite_card
 
     card = read_card(path)
     headline = report["by_length"][f"{HEADLINE} s and more"]["ours"]
@@ -252,7 +250,7 @@ def write_card(path: Path, report: dict) -> None:
     }
     if "cosine_to_teacher" in headline:
         metrics["cosine_to_teacher"] = headline["cosine_to_teacher"]
-    publish(replace(card, metrics=metrics), load_file(path), path.parents[1])
+    rewrite_card(replace(card, metrics=metrics))
 
 
 def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:

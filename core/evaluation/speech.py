@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,11 +25,11 @@ from pathlib import Path
 import numpy as np
 
 from core.audio.mel import mel_spectrogram
-from core.errors import VoiceError
 from core.evaluation import measures
+from core.evaluation.cases import SETS, SPEAKERS, Case, choose_cases, enrolment, spread
+from core.evaluation.judges import Judges, written
 from core.evaluation.sentences import HARD, HARVARD
 from core.evaluation.verification import equal_error_rate
-from core.evaluation.words import lost_and_doubled
 from core.inference import registry
 from core.inference.cloner import use_one_thread
 from core.text.normalise import normalise
@@ -39,66 +38,6 @@ from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.types import PROJECT_MEL, Embedding, SpeakOptions, Waveform
 
 REPORT = REPOSITORY / "docs" / "evaluation" / "speech.json"
-SETS = ("held-back", "harvard", "hard")
-SPEAKERS = 10
-"""Unseen speakers of the manifest."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One sentence to say. reference: the utterance the voice is taken from; enrolled: four others of the speaker, to
-    compare with; reading: the utterance in which the speaker says this very text, or None. controlled: whether reading
-    and espeak-ng are judged too."""
-
-    text: str
-    speaker: str
-    reference: int
-    enrolled: tuple[int, ...]
-    reading: int | None
-    controlled: bool = True
-
-
-def choose_cases(cache: SpeechCache, sets: list[str]) -> list[Case]:
-    """Two sentences for each unseen speaker in each set of sentences, always the same ones."""
-    rng = random.Random(7)
-    by_speaker: dict[str, list[int]] = {}
-    for i, row in enumerate(cache.rows):
-        if row.split == "val_unseen":
-            by_speaker.setdefault(row.speaker, []).append(i)
-    cases = []
-    for s, speaker in enumerate(sorted(by_speaker)):
-        own = by_speaker[speaker]
-        readable = [i for i in own if 2.5 <= cache.rows[i].seconds <= 8 and 6 <= len(cache.rows[i].text.split()) <= 22]
-        for k, i in enumerate(rng.sample(readable, 2)):
-            others = [j for j in own if j != i and cache.rows[j].seconds > 3]
-            reference = rng.choice(others)
-            enrolled = tuple(rng.sample([j for j in others if j != reference], 4))
-            for name in sets:
-                text = {"held-back": cache.rows[i].text, "harvard": HARVARD[2 * s + k], "hard": HARD[2 * s + k]}[name]
-                cases.append((name, Case(text, speaker, reference, enrolled, i if name == "held-back" else None)))
-    return [case for name in sets for kind, case in cases if kind == name]
-
-
-def spread(cases: list[Case], speakers: int) -> list[Case]:
-    """Each case, followed by its text in the voices of other speakers, `speakers` voices in all; those who come next in
-    the alphabet. Their references are those of their own cases: what else is known of a speaker is computed once."""
-    own = {case.speaker: case for case in reversed(cases)}
-    names = sorted(own)
-    result = []
-    for case in cases:
-        others = [names[(names.index(case.speaker) + k) % len(names)] for k in range(1, min(speakers, len(names)))]
-        result.append(case)
-        result += [replace(own[name], text=case.text, reading=None, controlled=False) for name in others]
-    return result
-
-
-def enrolment(cases: list[Case]) -> dict[str, set[int]]:
-    """Speaker -> the utterances whose mean is the speaker's voice, but none that is spoken from, or judged."""
-    found: dict[str, set[int]] = {}
-    for case in cases:
-        found.setdefault(case.speaker, set()).update(case.enrolled)
-    apart = {i for case in cases for i in (case.reference, case.reading)}
-    return {speaker: indices - apart for speaker, indices in found.items()}
 
 
 def espeak_reading(text: str) -> np.ndarray | None:
@@ -114,75 +53,6 @@ def espeak_reading(text: str) -> np.ndarray | None:
         subprocess.run([program, "-v", "en-us", "-w", str(path), "--", text.lower()], check=True, capture_output=True)
         samples, sample_rate = soundfile.read(path, dtype="float32")
     return soxr.resample(samples, sample_rate, SAMPLE_RATE)
-
-
-class Judges:
-    """Recogniser, voices by our encoder and by Resemblyzer's weights, opinion scores, pitch."""
-
-    def __init__(self):
-        self.encoder = registry.load(registry.find("encoder"))
-        self._public = None
-        try:
-            from core.training.teacher import load_teacher
-
-            self._public = load_teacher()
-        except VoiceError as error:
-            print(f"{error} Its similarities are left out.", file=sys.stderr)
-
-    def voices(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        """The voice heard, by name of the encoder, each of norm 1; without those that refuse the sound."""
-        found = {}
-        with contextlib.suppress(VoiceError):
-            found["ours"] = self.encoder.embed(Waveform(samples, SAMPLE_RATE))[0].vector
-        if self._public is not None:
-            from core.audio.partials import partial_mels, partial_starts
-            from core.training.teacher import embed_windows, speech_of
-
-            speech = speech_of(np.asarray(samples, np.float32))
-            mean = embed_windows(self._public, [partial_mels(speech, partial_starts(len(speech)))], half=False).mean(
-                axis=0
-            )
-            found["resemblyzer"] = mean / max(float(np.linalg.norm(mean)), 1e-6)
-        return found
-
-    def judge(self, samples: np.ndarray, words: list[str], opinion: bool, key: str = "") -> dict:
-        """Everything that needs one sound and its words, as spoken, alone. opinion: whether to ask DNSMOS (slow).
-
-        key: what names a sound that is always the same; its judgement is kept in the cache, all but the voices.
-        """
-        path = CACHE / "judged_speech.json"
-        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if not key or "lost" not in kept.get(key, {}):
-            found = self._judge(samples, words, opinion)
-            if key:
-                kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-                path.parent.mkdir(parents=True, exist_ok=True)
-                beside = path.with_suffix(f".{os.getpid()}.part")  # other processes read it
-                beside.write_text(json.dumps({**kept, key: found}), encoding="utf-8")
-                beside.replace(path)
-        else:
-            found = kept[key]
-        return {**found, "voices": self.voices(samples)}
-
-    @staticmethod
-    def _judge(samples: np.ndarray, words: list[str], opinion: bool) -> dict:
-        padded = np.pad(samples, SAMPLE_RATE // 3)
-        heard = measures.recognise(padded)
-        errors, n_words = measures.word_errors(_written(words), heard)
-        lost, doubled = lost_and_doubled(samples, words)
-        f0, voiced = measures.pitch(samples)
-        result = {
-            "heard": heard,
-            "errors": errors,
-            "words": n_words,
-            "lost": [words[k] for k in lost],
-            "doubled": [words[k] for k in doubled],
-            "f0": float(np.median(f0[voiced])) if voiced.any() else 0.0,
-        }
-        with contextlib.suppress(VoiceError):
-            if opinion:
-                result["dnsmos"] = measures.dnsmos(samples)["overall"]
-        return {**result, "seconds": len(samples) / SAMPLE_RATE}
 
 
 def speak(case: Case, voice: Embedding, synthesizer, vocoder, seed: int = 0) -> tuple[np.ndarray, float, float]:
@@ -269,9 +139,9 @@ class Bench:
 
         def note(system: str, samples: np.ndarray, **more) -> None:
             constant = system == "real" or system.startswith("espeak-ng")
-            key = f"{system}|{case.reading}|{_written(words)}" if constant else ""
+            key = f"{system}|{case.reading}|{written(words)}" if constant else ""
             judged = self.judges.judge(samples, words, not system.startswith("espeak-ng"), key)
-            about = {"speaker": case.speaker, "text": _written(words), "reference_f0": f0}
+            about = {"speaker": case.speaker, "text": written(words), "reference_f0": f0}
             found[system] = {**about, **judged, **more}
             if self.keep is not None:
                 from core.audio.io import write_audio
@@ -413,11 +283,6 @@ def _one_thread_each():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _written(words: list[str]) -> str:
-    """Spoken words as a text to count errors against; the letter a is spelt "eh" for the synthesizer's sake."""
-    return " ".join(words).replace("eh ", "a ")
-
-
 def _extent(samples: np.ndarray) -> float:
     """Seconds from the first to the last sound of a reading, with the margins that the synthesizer leaves too."""
     from core.training.features import MARGIN, onset_and_end
@@ -452,9 +317,7 @@ ON_CARD = (
 
 def write_card(report: dict) -> None:
     """Puts the summaries of what the synthesizer said into its card, weights untouched."""
-    from safetensors.torch import load_file
-
-    from core.training.checkpoint import publish
+    from core.training.checkpoint import rewrite_card
 
     card = registry.find("synthesizer", report["synthesizer"])
     metrics = {"vocoder": report["vocoder"], "speakers_for_each_sentence": report["speakers_for_each_sentence"]}
@@ -463,7 +326,7 @@ def write_card(report: dict) -> None:
             part = system.removeprefix("ours").strip(" ()") or "held-back"
             metrics |= {f"unseen_{part}_{key}": round(values[key], 4) for key in ON_CARD if key in values}
     kept = {key: value for key, value in card.metrics.items() if key.startswith("validation_")}
-    publish(replace(card, metrics=kept | metrics), load_file(card.path), card.path.parents[1])
+    rewrite_card(replace(card, metrics=kept | metrics))
 
 
 def table(report: dict) -> str:

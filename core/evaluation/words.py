@@ -9,15 +9,14 @@ found (98 % of those with two phones or more), of 56 words repeated in the wave 
 "a"). In 20 synthesized sentences, 213 words: no false alarm; of 40 words cut out 98 %, of 40 repeated all are found.
 """
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from importlib.util import find_spec
 
 import numpy as np
 
 from core.evaluation.measures import missing
 from core.text.phonemes import phonemize
-from core.training.alignment import pronunciation
+from core.training.alignment import hear, open_decoder, pronunciation
 from core.training.data import SAMPLE_RATE
 
 LOST, DOUBLED = 1e-6, 0.1
@@ -31,35 +30,19 @@ def lost_and_doubled(samples: np.ndarray, words: Sequence[str]) -> tuple[list[in
     samples: float32 (n_samples,) at 16 kHz. words: as spoken (numbers written out). Where nothing fits, all are lost.
     A word without phones, such as a lone sign, is taken to be there. Raises VoiceError without pocketsphinx.
     """
-    try:
-        from pocketsphinx import Decoder
-    except ImportError as error:
-        raise missing("pocketsphinx") from error
+    if find_spec("pocketsphinx") is None:
+        raise missing("pocketsphinx")
     spoken = [(k, pronunciation(phones)) for k, phones in enumerate(phonemize(list(words))) if phones]
     peak = float(np.abs(samples).max(initial=0))
     if not spoken:
         return [], []
     if not peak:
         return [k for k, _ in spoken], []
-    with tempfile.TemporaryDirectory() as folder:  # each word, and its double, gets a name of its own
-        path = Path(folder) / "words.dict"
-        path.write_text("".join(f"w{i} {phones}\nd{i} {phones}\n" for i, (_, phones) in enumerate(spoken)))
-        decoder = Decoder(
-            samprate=SAMPLE_RATE,
-            lm=None,
-            dict=str(path),
-            loglevel="FATAL",
-            bestpath=False,
-            beam=1e-80,
-            wbeam=1e-60,
-            pbeam=1e-80,
-        )
+    names = ((f"{kind}{i}", phones) for i, (_, phones) in enumerate(spoken) for kind in "wd")  # a word, and its double
+    decoder = open_decoder(names, beam=1e-80, wbeam=1e-60, pbeam=1e-80)
     decoder.add_fsg("words", decoder.create_fsg("words", 0, 4 * (len(spoken) + 1), _graph(len(spoken))))
     decoder.activate_search("words")
-    sound = np.pad(samples / peak * 0.8, SAMPLE_RATE // 10)
-    decoder.start_utt()
-    decoder.process_raw((sound * 32767).astype(np.int16).tobytes(), full_utt=True)
-    decoder.end_utt()
+    hear(decoder, np.pad(samples / peak * 0.8, SAMPLE_RATE // 10))
     heard = {segment.word for segment in decoder.seg()} if decoder.hyp() is not None else set()
     lost = [k for i, (k, _) in enumerate(spoken) if f"w{i}" not in heard]
     return lost, [k for i, (k, _) in enumerate(spoken) if f"d{i}" in heard]

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from core.inference.registry import PRETRAINED, Card
+from core.inference.registry import PRETRAINED, Card, read_tensors
 
 
 def save_resume(path: Path, state: dict) -> None:
@@ -39,3 +39,8 @@ def publish(card: Card, state: dict[str, torch.Tensor], folder: Path = PRETRAINE
     beside.chmod(0o644)
     os.replace(beside, path)
     return path
+
+
+def rewrite_card(card: Card) -> Path:
+    """Writes the changed card of a published model over its file, the weights untouched. Returns its path."""
+    return publish(card, read_tensors(card), card.path.parents[1])

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SAMPLE_RATE = 16000
+from core.training.data import SAMPLE_RATE
+
 N_FFT, HOP = 512, 128
 QUEFRENCIES = 32
 """Cepstral coefficients that make the envelope: slower than the pitch of any voice up to 500 Hz."""

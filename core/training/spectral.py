@@ -56,3 +56,20 @@ class SpectralLoss(nn.Module):
             difference = (ours - theirs).flatten(1).norm(dim=1) / (theirs.flatten(1).norm(dim=1) + 1e-2)
             convergences = convergences + difference.mean()
         return logs / len(self.sizes), convergences / len(self.sizes)
+
+
+def blurred(mel: Tensor, share: float) -> Tensor:
+    """Mel (B, n_mels, T) with about `share` of its items smoothed in time and across bands, as a synthesizer's mels
+    are: from those, too, natural sound must come."""
+    places = torch.arange(-6, 7, device=mel.device, dtype=mel.dtype)
+
+    def smooth(x: Tensor, sigma: float) -> Tensor:  # along the last axis, the edges held
+        kernel = torch.softmax(-0.5 * (places / sigma) ** 2, 0)
+        flat = torch.nn.functional.pad(x.flatten(0, 1)[:, None], (6, 6), mode="replicate")
+        return torch.nn.functional.conv1d(flat, kernel[None, None])[:, 0].reshape(x.shape)
+
+    result = mel.clone()
+    for i in torch.nonzero(torch.rand(len(mel)) < share).flatten().tolist():
+        in_time, across = float(0.3 + 1.7 * torch.rand(())), float(0.2 + 0.6 * torch.rand(()))
+        result[i : i + 1] = smooth(smooth(mel[i : i + 1], in_time).transpose(1, 2), across).transpose(1, 2)
+    return result

@@ -136,7 +136,8 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if torch.isfinite(norm):  # one broken piece must not end a night's training
+        whole = bool(torch.isfinite(norm))
+        if whole:  # one broken piece must not end a night's training
             self.optimiser.step()
         self.steps += 1
         keep = min(0.995, (self.steps + 1) / (self.steps + 20))
@@ -144,7 +145,7 @@ class Trainer:
             with torch.no_grad():
                 for name, tensor in self.model.state_dict().items():
                     self.average[name].lerp_(tensor, 1 - keep**AVERAGE_EVERY)
-        for name, value in statistics.items() if torch.isfinite(norm) else ():
+        for name, value in statistics.items() if whole else ():
             self.statistics[name] += (value - self.statistics[name]) * (1 - min(keep, 0.99))
         return {**{name: float(loss.detach()) for name, loss in losses.items()}, "norm": float(norm), "rate": rate}
 

@@ -27,7 +27,7 @@ from core.training.crops import Crops
 from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.training.discriminator import SpectrogramDiscriminator, adversarial_losses, discriminator_loss
 from core.training.pitch import choose_rows, pitch_labels
-from core.training.spectral import MelLayer, SpectralLoss
+from core.training.spectral import MelLayer, SpectralLoss, blurred
 from core.training.vocoder_pairs import load_pairs, make_pairs
 from core.types import PROJECT_MEL
 
@@ -242,23 +242,6 @@ class Trainer:
             extra={"rank": 1, "minutes": round(self.earlier["minutes"] + self.seconds / 60, 1)},
         )
         return publish(card, self.average, folder)
-
-
-def blurred(mel: Tensor, share: float) -> Tensor:
-    """Mel (B, n_mels, T) with about `share` of its items smoothed in time and across bands, as a synthesizer's mels
-    are: from those, too, natural sound must come."""
-    places = torch.arange(-6, 7, device=mel.device, dtype=mel.dtype)
-
-    def smooth(x: Tensor, sigma: float) -> Tensor:  # along the last axis, the edges held
-        kernel = torch.softmax(-0.5 * (places / sigma) ** 2, 0)
-        flat = torch.nn.functional.pad(x.flatten(0, 1)[:, None], (6, 6), mode="replicate")
-        return torch.nn.functional.conv1d(flat, kernel[None, None])[:, 0].reshape(x.shape)
-
-    result = mel.clone()
-    for i in torch.nonzero(torch.rand(len(mel)) < share).flatten().tolist():
-        in_time, across = float(0.3 + 1.7 * torch.rand(())), float(0.2 + 0.6 * torch.rand(()))
-        result[i : i + 1] = smooth(smooth(mel[i : i + 1], in_time).transpose(1, 2), across).transpose(1, 2)
-    return result
 
 
 def say(text: str) -> None:
