@@ -196,6 +196,7 @@ def test_ctrl_c_ends_it_quietly(voice, tmp_path):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite run in the background ignores it
     )
     with pipe.open("w"):  # returns when the program waits for the text
         time.sleep(0.2)
