@@ -19,11 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from core.audio.partials import WINDOW_FRAMES
+from core.errors import ModelError
 from core.evaluation.verification import equal_error_rate, pair_similarities
+from core.inference import registry
 from core.inference.registry import PRETRAINED, Card
 from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
-from core.training.augment import MEL_LEVEL, Augment
+from core.training.augment import MEL_LEVEL, Augment, Strangers
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
 from core.training.speaker_losses import Contrast, GE2ELoss
@@ -55,17 +57,28 @@ class Settings:
     spread: float = 1.1
     seed: int = 0
     publish_minutes: float = 10.0
+    strangers: float = 0.5
+    """Share of a batch's speakers that are changed into somebody else, whom the teacher then hears too."""
 
 
 class Trainer:
     """The student, its losses, its optimiser and the running average that gets published."""
 
-    def __init__(self, windows: Windows, settings: Settings, network: Voiceprint | GE2E, device: str = "cpu"):
+    def __init__(
+        self,
+        windows: Windows,
+        settings: Settings,
+        network: Voiceprint | GE2E,
+        device: str = "cpu",
+        teacher: GE2E | None = None,
+    ):
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.windows = settings, device, windows
+        self.teacher = teacher.to(device).eval() if teacher is not None else None
+        self.strangers = Strangers(settings.seed)
         self.network = network.to(device)
         self.ge2e = GE2ELoss().to(device)
-        self.augment = Augment(settings.seed, strength=0.65)
+        self.augment = Augment(settings.seed)
         self.contrast = Contrast(windows) if windows.targets is not None else None
         if isinstance(network, Voiceprint):
             self._begin_at_the_mean()
@@ -85,6 +98,7 @@ class Trainer:
         self.batches = SpeakerBatches(windows, settings.speakers, settings.per_speaker, settings.seed)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.steps, self.seconds = 0, 0.0
+        self.earlier = {"steps": 0, "minutes": 0.0}  # of the published weights that training began with
 
     @torch.no_grad()
     def _begin_at_the_mean(self) -> None:
@@ -107,11 +121,23 @@ class Trainer:
         fall = 0.5 * (1 + math.cos(math.pi * done))
         return self.settings.learning_rate * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
 
+    @torch.no_grad()
+    def _meet_strangers(self, mels: Tensor) -> tuple[int, Tensor]:
+        """Changes the first of the batch's speakers in place. Returns how many windows, and what the teacher hears."""
+        n = round(self.settings.strangers * len(mels) / self.settings.per_speaker) * self.settings.per_speaker
+        if self.teacher is None or not n:
+            return 0, mels[:0]
+        changed = self.strangers(mels[:n], self.settings.per_speaker)
+        mels[:n] = changed * (MEL_LEVEL / self.augment.level(changed))
+        with self.autocast():
+            return n, nn.functional.normalize(self.teacher(mels[:n].to(self.device)).float(), dim=1)
+
     def step(self) -> dict[str, float]:
         """One batch. Returns the losses by name."""
         began = time.monotonic()
         picked = self.batches.draw()
         mels = torch.from_numpy(np.stack([self.windows.mel(w) for w in picked]))
+        strangers, heard = self._meet_strangers(mels)
         # The teacher heard 1.6 s; the student must sometimes do with less of it.
         frames = int(torch.randint(80, WINDOW_FRAMES + 1, (2,), generator=self.generator).max())
         start = int(torch.randint(0, WINDOW_FRAMES - frames + 1, (1,), generator=self.generator))
@@ -125,13 +151,18 @@ class Trainer:
         losses = {"ge2e": self.ge2e(embeddings.view(-1, self.settings.per_speaker, embeddings.shape[1]))}
         total = losses["ge2e"]
         if self.windows.targets is not None:
-            target = torch.from_numpy(self.windows.targets[picked].astype(np.float32)).to(self.device)
-            voice = torch.from_numpy(self.windows.voices[picked].astype(np.float32)).to(self.device)
-            losses["window"] = 1 - (embeddings * target).sum(dim=1).mean()
-            losses["voice"] = 1 - (embeddings * voice).sum(dim=1).mean()
-            losses["contrast"] = self.contrast(embeddings, picked, self.generator)
-            total = losses["window"] + losses["voice"] + self.settings.ge2e_weight * total
-            total = total + self.settings.contrast_weight * losses["contrast"]
+            known, embeddings = picked[strangers:], embeddings.float()
+            target = torch.from_numpy(self.windows.targets[known].astype(np.float32)).to(self.device)
+            voice = torch.from_numpy(self.windows.voices[known].astype(np.float32)).to(self.device)
+            losses["window"] = 1 - (embeddings[strangers:] * target).sum(dim=1).mean()
+            losses["voice"] = 1 - (embeddings[strangers:] * voice).sum(dim=1).mean()
+            losses["contrast"] = self.contrast(embeddings[strangers:], known, self.generator)
+            share = strangers / len(picked)
+            known = losses["window"] + losses["voice"] + self.settings.contrast_weight * losses["contrast"]
+            total = self.settings.ge2e_weight * total + (1 - share) * known
+            if strangers:
+                losses["stranger"] = 1 - (embeddings[:strangers] * heard).sum(dim=1).mean()
+                total = total + 2 * share * losses["stranger"]
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate() * group["pace"]
         self.optimiser.zero_grad()
@@ -203,6 +234,16 @@ class Trainer:
             numbers["teacher_cosine"] = float(np.mean(cosines))
         return numbers, vectors, speakers
 
+    def begin_with(self, card: Card, tensors: dict[str, Tensor]) -> None:
+        """Takes published weights and counts on from their minutes. Blocks that they lack begin almost silent."""
+        state = self.network.state_dict()
+        for name in state.keys() - tensors.keys():
+            if name.endswith(".1.weight"):
+                state[name].fill_(0.1)
+        self.network.load_state_dict({**state, **{name: tensor.float() for name, tensor in tensors.items()}})
+        self.average.load_state_dict(self.network.state_dict())
+        self.earlier = {"steps": card.steps, "minutes": card.extra["minutes"]}
+
     def state(self) -> dict:
         """Everything needed to go on: plain values and tensors."""
         return {
@@ -214,6 +255,7 @@ class Trainer:
             "settings": asdict(self.settings),
             "steps": self.steps,
             "seconds": self.seconds,
+            "earlier": self.earlier,
         }
 
     def restore(self, state: dict) -> None:
@@ -222,7 +264,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.ge2e.load_state_dict(state["ge2e"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.steps, self.seconds = state["steps"], state["seconds"]
+        self.steps, self.seconds, self.earlier = state["steps"], state["seconds"], state["earlier"]
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)
@@ -259,10 +301,15 @@ def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], fold
         config=asdict(trainer.network.config),
         space="ge2e-256" if distilled else name,
         trained_on=CREDITS if distilled else "speakers of one's own",
-        steps=trainer.steps,
+        steps=trainer.earlier["steps"] + trainer.steps,
         metrics={f"training_{key}": round(value, 4) for key, value in numbers.items()},
         licence="GPL-3.0-or-later",
-        extra={"rank": rank, "log_floor": LOG_FLOOR, "set_level": True, "minutes": round(trainer.seconds / 60, 1)},
+        extra={
+            "rank": rank,
+            "log_floor": LOG_FLOOR,
+            "set_level": True,
+            "minutes": round(trainer.earlier["minutes"] + trainer.seconds / 60, 1),
+        },
     )
     state = {
         key: value for key, value in trainer.published().state_dict().items() if not key.endswith("num_batches_tracked")
@@ -326,12 +373,25 @@ def new_student(kind: str, tiny: bool) -> Voiceprint | GE2E:
     return GE2E(GE2EConfig(hidden_size=16, n_layers=2) if tiny else GE2EConfig())
 
 
+def teacher_if_there(windows: Windows) -> GE2E | None:
+    """The published encoder, to be asked about strangers; None without one, or where nobody is to be imitated."""
+    from core.training.teacher import load_teacher
+
+    try:
+        return load_teacher() if windows.targets is not None else None
+    except ModelError as error:
+        print(f"{error} Training goes on without strangers.", flush=True)
+        return None
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cli.train encoder", description=__doc__.split("\n\n")[0])
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, earlier runs included")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on from runs/encoder/<student>.pt")
+    parser.add_argument("--from-published", action="store_true", help="begin with the published weights")
+    parser.add_argument("--rate", type=float, default=Settings.learning_rate, help="peak learning rate")
     parser.add_argument("--from-scratch", action="store_true", help="GE2E loss alone, no teacher (a space of its own)")
     parser.add_argument("--speakers", type=Path, help="a folder with one folder per speaker; implies --from-scratch")
     parser.add_argument("--student", choices=("voiceprint", "ge2e"), default="voiceprint", help="the network to teach")
@@ -346,7 +406,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    settings = Settings(minutes=args.minutes, seed=args.seed, publish_minutes=args.publish_every)
+    settings = Settings(args.minutes, learning_rate=args.rate, seed=args.seed, publish_minutes=args.publish_every)
     if args.smoke:
         windows = judged = smoke_windows(args.seed)
         settings.speakers, settings.per_speaker = 4, 2
@@ -365,10 +425,13 @@ def main(argv: list[str] | None = None) -> int:
     # Another space must not pass for the shipped one.
     name = args.name or ("my-encoder" if windows.targets is None else args.student)
     network = new_student(args.student, args.smoke)
-    trainer = Trainer(windows, settings, network, args.device)
+    trainer = Trainer(windows, settings, network, args.device, teacher_if_there(windows))
     state = load_resume(args.runs / f"{args.student}.pt") if args.resume else None
     if state is not None:
         trainer.restore(state)
+    elif args.from_published:
+        card = registry.find("encoder", name, args.output)
+        trainer.begin_with(card, registry.read_tensors(card))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was learnt, as Ctrl-C does
     print(f"{len(windows)} windows of {len(trainer.batches.groups)} speakers, {len(judged)} to judge by", flush=True)
     train(trainer, judged, name, args.output, args.runs, max_steps=trainer.steps + 3 if args.smoke else None)
