@@ -81,7 +81,7 @@ class TempoSynthesizer:
         with _reporting(model.text, report, 0.1, 0.3), _reporting(model.prosody_blocks, report, 0.3, 0.4):
             states = model.encode(ids, condition, mask)
             guess = model.prosody(states, condition, mask)
-        guess = self._vary(_livelier(guess), seed, options.temperature)
+        guess = self._vary(livelier(guess), seed, options.temperature)
         frames = self._frames(guess[0, :, 0], script, options.speed)
         prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:6]], -1)
         length = int(frames.sum())
@@ -163,10 +163,10 @@ class TempoSynthesizer:
         )
 
 
-def _livelier(guess: Tensor) -> Tensor:
-    """The prosody (1, N, 6) with its F0 spread out around the mean of the voiced symbols."""
+def livelier(guess: Tensor) -> Tensor:
+    """The prosody (B, N, 6) with its F0 spread out around the mean of the voiced symbols."""
     voiced = (guess[..., 4] > 0).float()[..., None]
-    middle = (guess[..., 1:4] * voiced).sum((1, 2)) / (3 * voiced.sum().clamp(min=1))
+    middle = (guess[..., 1:4] * voiced).sum((1, 2), keepdim=True) / (3 * voiced.sum((1, 2), keepdim=True).clamp(min=1))
     return torch.cat([guess[..., :1], middle + LIVELINESS * (guess[..., 1:4] - middle), guess[..., 4:]], -1)
 
 

@@ -133,10 +133,11 @@ class Tempo(nn.Module):
         return self.text_norm(x) * mask
 
     def prosody(self, states: Tensor, condition: Tensor, mask: Tensor) -> Tensor:
-        """(B, N, N_PROSODY): means of log frames, F0 x 3, voicing (a logit), level. Does not disturb the states."""
+        """(B, N, N_PROSODY): means of log frames, F0 x 3, voicing (a logit), level. Does not disturb the states;
+        the condition is to know how a voice speaks as well as how it sounds."""
         x = self.prosody_in(states.detach())
         for block in self.prosody_blocks:
-            x = block(x, condition.detach(), mask)
+            x = block(x, condition, mask)
         return self.prosody_out(x)
 
     def pauses(self, ids: Tensor, condition: Tensor, mask: Tensor) -> Tensor:

@@ -192,9 +192,9 @@ def make_part(
     for i in indices:
         row, number = cache.rows[i], (guises or {}).get(i, 0)
         guise, suffix = guise_of(row.speaker, number), f"@{number}" if number else ""
-        if row.utt_id not in alignments:
-            continue
-        for piece in _utterance(cache.samples(i), alignments[row.utt_id], guise):
+        # An utterance of which only stretches are known has one alignment for each: "<utt_id>", "<utt_id>#1", ...
+        stretches = [a for key, a in alignments.items() if key.split("#")[0] == row.utt_id]
+        for piece in (p for aligned in stretches for p in _utterance(cache.samples(i), aligned, guise)):
             for key, values in columns.items():
                 values.append(piece[key])
             # Slowed down, the upper octave is empty, as in the lossy set.

@@ -28,8 +28,9 @@ SETS = {
 }
 """Part -> sets with English text. The ten unseen speakers are left out of every part."""
 LONGEST = 40.0  # seconds
-PARTS = ("clean", "lossy", "accented", "shifted")
-"""Shifted: pseudo-speakers, every second clean utterance in a guise (`core.training.guise`)."""
+PARTS = ("clean", "lossy", "accented", "heard", "shifted")
+"""Heard: phrases of readers without texts (`core.training.transcribe`). Shifted: pseudo-speakers, every second clean
+utterance in a guise (`core.training.guise`)."""
 GUISES = 4
 CHUNK = 300  # utterances
 
@@ -109,9 +110,15 @@ def prepare(
     """
     folder = Path(folder)
     cache = SpeechCache()
+    if "heard" in parts and not (folder / "features_heard-00.npz").exists():
+        from core.training.transcribe import make_heard
+
+        print(f"prepared heard, {make_heard(folder)} phrases", flush=True)
     if "shifted" in parts:
         teach_pseudo_speakers(cache, folder)
-    jobs = [job for part in parts for job in chunks(cache, part, folder).items()][share[0] :: share[1]]
+    jobs = [job for part in parts if part != "heard" for job in chunks(cache, part, folder).items()][
+        share[0] :: share[1]
+    ]
     jobs = [job for job in jobs if not (folder / f"features_{job[0]}.npz").exists()]
     _shared.update(cache=cache, folder=folder)
     if processes == 1:

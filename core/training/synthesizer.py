@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.errors import ModelError
 from core.inference import registry
 from core.inference.registry import PRETRAINED
 from core.models.tempo import Tempo, TempoConfig
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
+from core.training.ear import Ear
+from core.training.people import People, known_people
 from core.training.picture import mel_picture, write_png
 from core.training.pieces import ALPHABET, PAUSE_IDS, Constants, Pieces
 from core.training.tempo import CRITIC_FROM, RATE, Trainer, voice_losses
@@ -75,7 +78,7 @@ def synthetic_pieces() -> Pieces:
     pieces.voices = {f"u{k}": (voice / np.linalg.norm(voice))[None] for k in range(8)}
     pieces.rows = []
     for k in range(8):
-        frames = generator.integers(4, 9, 20).astype(np.int16)
+        frames = generator.integers(7, 12, 20).astype(np.int16)
         ids = generator.integers(2, 60, (20, 4)).astype(np.int16)
         ids[:, 3] = 0
         ids[5, 0], frames[5], ids[9, 0] = PAUSE_IDS[0], 0, PAUSE_IDS[1]
@@ -109,10 +112,17 @@ def main(argv: list[str] | None = None) -> int:
         "--from-published", action="store_true", help="begin with the published weights, not with random ones"
     )
     parser.add_argument("--rate", type=float, default=RATE, help="peak learning rate")
+    parser.add_argument(
+        "--critic-from", type=float, default=CRITIC_FROM, help="the share of the time before the critic"
+    )
+    parser.add_argument("--no-ear", action="store_true", help="without our encoder's opinion of the voices made")
     parser.add_argument("--name", default="tempo")
     parser.add_argument("--frames", type=int, default=1600, help="frames in a batch")
     parser.add_argument(
-        "--parts", nargs="+", default=["clean", "lossy", "accented", "shifted"], help="prepared parts to learn from"
+        "--parts",
+        nargs="+",
+        default=["clean", "lossy", "accented", "heard", "shifted"],
+        help="prepared parts to learn from",
     )
     parser.add_argument(
         "--no-prepare", action="store_true", help="learn from what is prepared, and from more as it appears"
@@ -165,7 +175,9 @@ def main(argv: list[str] | None = None) -> int:
         if begun
         else TempoConfig(ALPHABET.size, f0_mean=constants.f0_mean, f0_std=constants.f0_std, **small)
     )
-    trainer = Trainer(config, constants, device, args.minutes * 60, args.rate)
+    ear, people = (None, None) if args.smoke or args.no_ear else _ear_and_people(constants)
+    trainer = Trainer(config, constants, device, args.minutes * 60, args.rate, ear, people)
+    trainer.critic_from = args.critic_from
     if state:
         trainer.restore(state)
     elif published:
@@ -178,16 +190,28 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _ear_and_people(constants: Constants) -> tuple[Ear | None, People | None]:
+    """The published encoder to listen with, and whom the teacher has heard; None where there is none."""
+    try:
+        ear = Ear(registry.find("encoder", "voiceprint"), constants)
+    except ModelError as error:
+        print(f"{error} Training goes on without an ear.", flush=True)
+        return None, None
+    people = known_people()
+    print(f"listens with the published encoder, knows {len(people) if people else 0} further voices", flush=True)
+    return ear, people
+
+
 def _loop(trainer: Trainer, pieces: Pieces, held_back: list[int], args: argparse.Namespace, resume_path: Path) -> None:
     rng = random.Random(trainer.steps)
-    weights = KIND_WEIGHTS if trainer.share < CRITIC_FROM else LATE_KIND_WEIGHTS
+    weights = KIND_WEIGHTS if trainer.share < trainer.critic_from else LATE_KIND_WEIGHTS
     batches = pieces.endless(rng, args.frames, SPEAKER_MINUTES, weights)
     sums: dict[str, float] = {}
     published = trainer.seconds
     since, last = 0, time.monotonic()
     looked, smoke_steps = time.monotonic(), 2
     while trainer.share < 1:
-        if weights is KIND_WEIGHTS and trainer.share >= CRITIC_FROM:
+        if weights is KIND_WEIGHTS and trainer.share >= trainer.critic_from:
             weights = LATE_KIND_WEIGHTS
             batches = pieces.endless(rng, args.frames, SPEAKER_MINUTES, weights)
         if args.no_prepare and time.monotonic() - looked > 60:

@@ -8,9 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.inference.registry import Card
+from core.inference.synthesizer import livelier
 from core.models.tempo import Tempo, TempoConfig, length_mask
+from core.training.ear import FRAMES, Ear
 from core.training.features import SPEECH_LEVEL
-from core.training.mel_critic import MelCritic, judge
+from core.training.mel_critic import MelCritic, judge, to_unit
+from core.training.people import People
 from core.training.pieces import ALPHABET, PAUSE_IDS, Batch, Constants
 from core.types import PROJECT_MEL
 
@@ -18,12 +21,14 @@ RATE, CRITIC_RATE = 1.2e-3, 4e-4
 WARM_UP = 150  # steps
 DECAY_FROM, CRITIC_FROM = 0.45, 0.62  # shares of the time
 AVERAGE_EVERY = 4  # steps
-CROP = 96  # frames that the critic looks at
+CROP = int(FRAMES)  # frames that the critic looks at and the ear listens to
+PLEASED = 0.25  # cosine distance below which the ear pushes less
 CREDITS = {
     "clean": "LibriSpeech test-clean and parts of train-clean-100 (CC BY 4.0), VCTK p239 (CC BY 4.0), Kathleen (CC0), "
     "LJ Speech (public domain)",
     "lossy": "LibriSpeech dev-clean as MP3 (CC BY 4.0)",
     "accented": "speechocean762 (CC BY 4.0), Common Voice 6.1 English (CC0)",
+    "heard": "196 more readers of LibriSpeech train-clean-100 (CC BY 4.0), where a recogniser was sure of their words",
     "shifted": "half of the first again in guises (other pitch and formants)",
 }
 """Prepared part -> what it is, for the card."""
@@ -95,8 +100,19 @@ class Trainer:
     """Everything that a running training holds. `step` makes one step; `state` and `restore` are the resume file."""
 
     def __init__(
-        self, config: TempoConfig, constants: Constants, device: torch.device, seconds: float, rate: float = RATE
+        self,
+        config: TempoConfig,
+        constants: Constants,
+        device: torch.device,
+        seconds: float,
+        rate: float = RATE,
+        ear: Ear | None = None,
+        people: People | None = None,
     ):
+        """ear: to listen to what is made. people: further voices to speak in, which it then listens to as well."""
+        self.ear, self.people = ear and ear.to(device), people if ear else None
+        self.critic_from = CRITIC_FROM
+        self.generator = torch.Generator().manual_seed(0)
         self.config, self.constants, self.device, self.total, self.rate = config, constants, device, seconds, rate
         self.model = Tempo(config).to(device)
         self.average = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
@@ -131,8 +147,10 @@ class Trainer:
             group["lr"] = rate
         losses, made, statistics = voice_losses(self.model, batch, self.autocast)
         total = sum(WEIGHTS[name] * loss for name, loss in losses.items())
-        if self.share >= CRITIC_FROM:
-            total = total + self._criticise(batch, made, losses)
+        strangers, voices = self._as_strangers(batch, losses) if self.people else (made[:0], batch.voices[:0])
+        total = total + WEIGHTS["f0"] * losses.get("level_f0", 0.0)
+        if self.ear or self.share >= self.critic_from:
+            total = total + self._pushes(batch, made, strangers, voices, losses)
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -149,25 +167,64 @@ class Trainer:
             self.statistics[name] += (value - self.statistics[name]) * (1 - min(keep, 0.99))
         return {**{name: float(loss.detach()) for name, loss in losses.items()}, "norm": float(norm), "rate": rate}
 
-    def _criticise(self, batch: Batch, made: Tensor, losses: dict[str, Tensor]) -> Tensor | float:
-        long_enough = [b for b, length in enumerate(batch.length.tolist()) if length >= CROP]
-        if not long_enough:
+    def _as_strangers(self, batch: Batch, losses: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The first half of the batch said again in voices of `people`, as at inference but with the durations given:
+        mels (n, T, n_mels), voices (n, 256). Adds the error of their mean F0 to the losses."""
+        n = max(1, len(batch.ids) // 2)
+        voices, pitch = (x.to(self.device) for x in self.people.draw(n, self.generator))
+        ids, frames = batch.ids[:n], batch.frames[:n]
+        mask = length_mask(batch.symbols[:n], ids.shape[1])
+        with self.autocast():
+            condition = self.model.condition(voices, torch.zeros_like(batch.kinds[:n]))
+            states = self.model.encode(ids, condition, mask)
+            guess = self.model.prosody(states, condition, mask).float()
+            weight = frames * (batch.prosody[:n, :, 3] > 0.5)
+            mean = (guess[..., 1:4].mean(-1) * weight).sum(1) / weight.sum(1).clamp(min=1)
+            asked = (pitch - self.constants.f0_mean) / self.constants.f0_std
+            losses["level_f0"] = F.smooth_l1_loss(mean, asked, beta=0.3)  # trackers err by octaves
+            guess = livelier(guess.detach())
+            prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:]], -1)
+            return self.model.decode(states, prosody, frames, condition, batch.mel.shape[1]).float(), voices
+
+    def _pushes(
+        self, batch: Batch, made: Tensor, strangers: Tensor, voices: Tensor, losses: dict[str, Tensor]
+    ) -> Tensor | float:
+        """What critic and ear think of crops of the made mels, as a loss with their gradients."""
+        known = [b for b, length in enumerate(batch.length.tolist()) if length >= CROP]
+        others = [b for b in known if b < len(strangers)]
+        if not known:
             return 0.0
-        starts = [self.rng.randrange(int(batch.length[b]) - CROP + 1) for b in long_enough]
+        starts = {b: self.rng.randrange(int(batch.length[b]) - CROP + 1) for b in known}
 
-        def crops(mel: Tensor) -> Tensor:
-            return torch.stack([mel[b, s : s + CROP] for b, s in zip(long_enough, starts, strict=True)])
+        def crops(mel: Tensor, which: list[int]) -> Tensor:
+            return torch.stack([mel[b, starts[b] : starts[b] + CROP] for b in which]) if which else mel[:0, :CROP]
 
-        fake = crops(made)
-        ramp = min(1.0, (self.critic_steps + 1) / 150)
-        verdict = judge(self.critic, crops(batch.mel), fake, batch.voices[long_enough], self.autocast, ramp, 0.7 * ramp)
-        self.critic_optimiser.zero_grad(set_to_none=True)
-        verdict.critic_loss.backward()
-        self.critic_optimiser.step()
-        self.critic_steps += 1
-        losses.update(verdict.losses)
+        fake = torch.cat([crops(made, known), crops(strangers, others)])
+        gradient = torch.zeros_like(fake)
+        if self.ear:
+            asked = torch.cat([batch.voices[known], voices[others]])
+            listened = fake.detach().requires_grad_(True)
+            with self.autocast():
+                distance = 1 - (self.ear(listened) * asked).sum(-1)
+            (g,) = torch.autograd.grad(distance.mean(), listened)
+            gradient = min(1.0, float(distance.detach().mean()) / PLEASED) * to_unit(g)
+            losses["heard"] = distance[: len(known)].mean().detach()
+            if others:
+                losses["stranger"] = distance[len(known) :].mean().detach()
+        if self.share >= self.critic_from:
+            # Of strangers, and of half of the rest, the critic is not told the voice: it knows no real speech in it.
+            told = (torch.rand(len(known), 1, generator=self.generator) < 0.5).to(self.device) * batch.voices[known]
+            told = torch.cat([told, torch.zeros_like(voices[others])])
+            ramp = min(1.0, (self.critic_steps + 1) / 150)
+            verdict = judge(self.critic, crops(batch.mel, known), fake, told, self.autocast, ramp)
+            self.critic_optimiser.zero_grad(set_to_none=True)
+            verdict.critic_loss.backward()
+            self.critic_optimiser.step()
+            self.critic_steps += 1
+            losses.update(verdict.losses)
+            gradient = gradient + verdict.gradient
         share_of_batch = fake.numel() / (batch.length.sum() * made.shape[-1])
-        return (fake * verdict.gradient).sum() * share_of_batch
+        return (fake * gradient).sum() * share_of_batch
 
     def state(self) -> dict:
         """Tensors and plain values. Moments and averages in 16 bits: a resume needs no more, and the file halves."""
@@ -212,6 +269,7 @@ class Trainer:
         self.steps, self.critic_steps, self.seconds = state["steps"], state["critic_steps"], state["seconds"]
         self.statistics, self.earlier = dict(state["statistics"]), dict(state["earlier"])
         self.rng = random.Random(self.steps)
+        self.generator.manual_seed(self.steps)
 
     def card(self, name: str, losses: dict[str, float], parts: list[str]) -> Card:
         """What the published file says of itself. parts: those really learnt from."""

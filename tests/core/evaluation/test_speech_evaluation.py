@@ -173,9 +173,7 @@ def test_the_card_gets_flat_numbers_and_keeps_its_weights(tmp_path, monkeypatch)
     path = publish(Card("synthesizer", "tempo", "tiny", metrics=old), {"weight": torch.ones(3)}, tmp_path)
     monkeypatch.setattr(speech.registry, "find", lambda role, name: read_card(path))
     systems = {"real": {"wer": 0.4}, "ours": {"wer": 0.21, "eer_ours": 0.1}, "ours (hard)": {"wer": 0.1, "lost": 0}}
-    speech.write_card(
-        {"synthesizer": "tiny", "vocoder": "vocos", "speakers_for_each_sentence": 10, "systems": systems}
-    )
+    speech.write_card({"synthesizer": "tiny", "vocoder": "vocos", "speakers_for_each_sentence": 10, "systems": systems})
     metrics = read_card(path).metrics
     assert metrics["unseen_held-back_wer"] == 0.21 and metrics["unseen_hard_wer"] == 0.1
     assert metrics["unseen_hard_lost"] == 0 and metrics["validation_mel"] == 0.3
