@@ -179,13 +179,15 @@ class SpeakOptions:
 
     speed: 0.5 to 2, 1 is the model's own pace. temperature: 0 to 1, how much the delivery varies with the seed.
     pitch: -12 to 12 semitones up from the voice's own. pronunciations: (word, how it is said) of a person's own
-    dictionary, as `core.text.dictionary` reads them.
+    dictionary, as `core.text.dictionary` reads them. tuned: whether the synthesizer is first tuned to the voice
+    (`core.inference.tuning`), where it can be.
     """
 
     speed: float = 1.0
     temperature: float = 0.5
     pitch: float = 0.0
     pronunciations: tuple[tuple[str, str], ...] = ()
+    tuned: bool = True
 
 
 @dataclass(frozen=True)

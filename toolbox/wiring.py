@@ -237,6 +237,7 @@ class Toolbox(QObject):
         speak.speed.setValue(self.settings.number("speak/speed", 1.0))
         speak.variation.setValue(self.settings.number("speak/variation", 0.5))
         speak.pitch.setValue(self.settings.number("speak/pitch", 0.0))
+        speak.tuned.setChecked(self.settings.flag("speak/tuned", True))
 
     def _remember(self) -> None:
         for name, value in self.window.save_layout().items():
@@ -247,6 +248,7 @@ class Toolbox(QObject):
         self.settings.put("speak/speed", speak.speed.value())
         self.settings.put("speak/variation", speak.variation.value())
         self.settings.put("speak/pitch", speak.pitch.value())
+        self.settings.put("speak/tuned", speak.tuned.isChecked())
         self.settings.save()
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ logarithmic nor normalised, so the level matters to it.
 
 import numpy as np
 
-from core.audio.mel import magnitudes, mel_filters
+from core.audio.mel import hz_to_mel, magnitudes, mel_filters, mel_to_hz
 from core.types import MelFormat
 
 SAMPLE_RATE = 16000
@@ -19,6 +19,8 @@ STEP_FRAMES = 80
 """Frames from one window to the next: half of it."""
 LEVEL_DB = -30.0
 """Quieter sound is raised to this level, in dB of full scale."""
+SPEECH_ENERGY = 0.0038
+"""Mean energy of speech at that level, its bands weighted by `band_widths`."""
 
 
 def rms_level(samples: np.ndarray) -> float:
@@ -54,6 +56,20 @@ def partial_starts(n_samples: int, step_frames: int = STEP_FRAMES) -> list[int]:
 def power_mel(samples: np.ndarray) -> np.ndarray:
     """The energies in 40 mel bands, float32 (n_frames, 40), n_frames = 1 + n_samples // 160."""
     return (magnitudes(samples, ENCODER_MEL) ** 2).T @ mel_filters(ENCODER_MEL).T
+
+
+def band_centres(mel_format: MelFormat = ENCODER_MEL) -> np.ndarray:
+    """The middles of the mel bands in Hz, float32 (n_mels,)."""
+    filters = mel_filters(mel_format)
+    hz = np.linspace(0, mel_format.sample_rate / 2, filters.shape[1], dtype=np.float32)
+    return (filters * hz).sum(axis=1) / filters.sum(axis=1)
+
+
+def band_widths() -> np.ndarray:
+    """How much of the spectrum each (area-normalised) band stands for, float32 (40,), mean 1."""
+    edges = mel_to_hz(np.linspace(0, hz_to_mel(ENCODER_MEL.fmax), ENCODER_MEL.n_mels + 2))
+    widths = edges[2:] - edges[:-2]
+    return (widths / widths.mean()).astype(np.float32)
 
 
 def partial_mels(samples: np.ndarray, starts: list[int]) -> np.ndarray:

@@ -17,12 +17,13 @@ from core.evaluation.speech import speak
 from core.evaluation.verification import equal_error_rate
 from core.inference import registry
 from core.inference.cloner import use_one_thread
+from core.inference.tuning import tuner_for
 from core.training.data import SpeechCache
 from core.training.people import readers_apart
 from core.types import Embedding
 
 
-def compare(folders: list[Path], opinion: bool = True) -> list[dict[str, float]]:
+def compare(folders: list[Path], opinion: bool = True, tuned: bool = True) -> list[dict[str, float]]:
     """One row of numbers for each folder: word error rate, DNSMOS, and by Resemblyzer's weights: similarity to the
     utterance, how often it is nearest to its own among the 48, EER; seconds of speech."""
     cache, judges = SpeechCache(), Judges()
@@ -33,12 +34,14 @@ def compare(folders: list[Path], opinion: bool = True) -> list[dict[str, float]]
     rows = []
     for folder in folders:
         synthesizer = registry.load(registry.find("synthesizer", None, folder))
+        tuner = tuner_for(synthesizer, registry.PRETRAINED) if tuned else None
         errors = words = seconds = 0
         opinions, made = [], []
         for n, voices in enumerate(readers):
             text = (HARVARD + HARD)[n % 40]
             case = Case(text, "", 0, (), None)
-            samples, _, _ = speak(case, Embedding(voices["ours"], synthesizer.space), synthesizer, vocoder)
+            voice = Embedding(voices["ours"], synthesizer.space)
+            samples, _, _ = speak(case, tuner.tune(voice) if tuner else voice, synthesizer, vocoder)
             wrong, said = measures.word_errors(text, measures.recognise(np.pad(samples, 5000)))
             errors, words, seconds = errors + wrong, words + said, seconds + len(samples) / 16000
             made.append(judges.voices(samples)["resemblyzer"])
@@ -64,5 +67,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m core.evaluation.readers", description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path, help="as pretrained/: with synthesizer/*.safetensors")
     parser.add_argument("--no-opinion", action="store_true", help="without DNSMOS, the slowest judge")
+    parser.add_argument("--no-tuning", action="store_true", help="without tuning the synthesizer to each voice")
     arguments = parser.parse_args()
-    compare(arguments.folders, not arguments.no_opinion)
+    compare(arguments.folders, not arguments.no_opinion, not arguments.no_tuning)

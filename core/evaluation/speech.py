@@ -32,6 +32,7 @@ from core.evaluation.sentences import HARD, HARVARD
 from core.evaluation.verification import equal_error_rate
 from core.inference import registry
 from core.inference.cloner import use_one_thread
+from core.inference.tuning import tuner_for
 from core.text.normalise import normalise
 from core.text.sentences import split_sentences
 from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
@@ -109,11 +110,12 @@ def _summary(results: list[dict], centroids: dict[str, dict[str, np.ndarray]]) -
 class Bench:
     """Speaks cases and has them judged; lives in a process of one thread."""
 
-    def __init__(self, synthesizer: str | None, vocoder: str | None, keep: Path | None, copies: bool):
+    def __init__(self, synthesizer: str | None, vocoder: str | None, keep: Path | None, copies: bool, tuned: bool):
         self.cache, self.judges = SpeechCache(), Judges()
         use_one_thread()
         self.synthesizer = registry.load(registry.find("synthesizer", synthesizer))
         self.vocoder = registry.load(registry.find("vocoder", vocoder))
+        self.tuner = tuner_for(self.synthesizer, registry.PRETRAINED) if tuned else None
         self.keep, self.copies = keep, copies
         self._references: dict[int, tuple[Embedding, float]] = {}
 
@@ -122,11 +124,12 @@ class Bench:
         return self.judges.voices(self.cache.samples(utterance))
 
     def reference(self, utterance: int) -> tuple[Embedding, float]:
-        """Voice and median F0 in Hz (0 if unvoiced) of the utterance that a voice is taken from."""
+        """Voice to speak in, and median F0 in Hz (0 if unvoiced), of the utterance that a voice is taken from."""
         if utterance not in self._references:
             samples = self.cache.samples(utterance)
             f0, voiced = measures.pitch(samples)
             voice = self.judges.encoder.embed(Waveform(samples, SAMPLE_RATE))[0]
+            voice = self.tuner.tune(voice) if self.tuner else voice
             self._references[utterance] = voice, float(np.median(f0[voiced])) if voiced.any() else 0.0
         return self._references[utterance]
 
@@ -183,8 +186,8 @@ class Kept:
     """What was judged, a line of JSON each, so that a run that was stopped goes on. Other models, or other code, begin
     another file."""
 
-    def __init__(self, cards: list[registry.Card], copies: bool, folder: Path = CACHE):
-        digest = hashlib.sha256(f"{copies} {[card.name for card in cards]}".encode())
+    def __init__(self, cards: list[registry.Card], copies: bool, folder: Path = CACHE, tuned: bool = True):
+        digest = hashlib.sha256(f"{copies} {tuned} {[card.name for card in cards]}".encode())
         code = (Path(__file__).parents[1]).rglob("*.py")
         for path in sorted([*code, *(card.path for card in cards if card.path)]):
             digest.update(path.read_bytes())
@@ -218,14 +221,16 @@ def evaluate(
     copies: bool = True,
     speakers: int = SPEAKERS,
     processes: int = 1,
+    tuned: bool = True,
 ) -> dict:
-    """Runs everything; a dict of plain values. limit: only so many sentences, 0 for all. speakers: voices for each."""
+    """Runs everything; a dict of plain values. limit: only so many sentences, 0 for all. speakers: voices for each.
+    tuned: whether the synthesizer is tuned to each voice (`core.inference.tuning`)."""
     cache = SpeechCache()
     cases = choose_cases(cache, sets)
     every = spread(cases, speakers)
     grid = every[: limit * len(every) // len(cases) if limit else None]
     cards = [registry.find(*which) for which in (("synthesizer", synthesizer), ("vocoder", vocoder), ("encoder",))]
-    kept, settings = Kept(cards, copies), (synthesizer, vocoder, keep, copies)
+    kept, settings = Kept(cards, copies, tuned=tuned), (synthesizer, vocoder, keep, copies, tuned)
     open_cases = [(n, case) for n, case in enumerate(grid) if keep is not None or Kept.key(case) not in kept.results]
     enrolled = enrolment(choose_cases(cache, ["held-back"]))  # every unseen speaker is someone to be mistaken for
     with _one_thread_each(), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
@@ -253,6 +258,7 @@ def evaluate(
         "steps": cards[0].steps,
         "vocoder": cards[1].name,
         "encoder": cards[2].name,
+        "tuned": tuned,
         "recogniser": "pocketsphinx, default English model",
         "speakers_for_each_sentence": min(speakers, len(enrolled)),
         "systems": {system: _summary(found, centroids) for system, found in results.items()},
@@ -362,6 +368,7 @@ def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:
         help="JSON; a PNG is drawn beside it (default: docs/evaluation/speech.json, or cache/speech_part.json where "
         "sentences or speakers are left out)",
     )
+    parser.add_argument("--no-tuning", action="store_true", help="without tuning the synthesizer to each voice")
     parser.add_argument("--no-copies", action="store_true", help="without real speech through mel and vocoder")
     parser.add_argument("--keep", type=Path, help="folder for the sounds")
     parser.add_argument("--card", action="store_true", help="write the result into the synthesizer's card too")
@@ -379,6 +386,7 @@ def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:
         not args.no_copies,
         args.speakers,
         args.processes,
+        not args.no_tuning,
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -44,6 +44,7 @@ class Cloner:
         self.synthesizer: Synthesizer | None = None
         self.vocoder: Vocoder | None = None
         self._loaded: dict[tuple, Any] = {}
+        self._tuners: dict[int, Any] = {}
 
     # --- models -------------------------------------------------------------------------------------------------
 
@@ -249,6 +250,9 @@ class Cloner:
         """
         synthesizer = self._need("synthesizer")
         sentences = split_sentences(text)
+        if options.tuned:
+            voice = self._tuned(synthesizer, voice, part(report, 0.0, 0.2))
+            report = part(report, 0.2, 1.0)
         total = max(1, sum(len(s.text) for s in sentences))
         done = 0
         for i, sentence in enumerate(sentences):
@@ -261,6 +265,17 @@ class Cloner:
                 sentence = replace(sentence, pause=0.0)
             yield mel, alignment, sentence, part(stage, share, 1.0)
         report(1.0, "")
+
+    def _tuned(self, synthesizer: Synthesizer, voice: Embedding, report: Report) -> Embedding:
+        """What to ask this synthesizer for, to hear this voice; the voice itself where it cannot be tuned."""
+        if not hasattr(synthesizer, "said"):  # nothing to differentiate
+            return voice
+        from core.inference.tuning import tuner_for
+
+        if id(synthesizer) not in self._tuners:
+            self._tuners = {id(synthesizer): tuner_for(synthesizer, self.folder)}
+        tuner = self._tuners[id(synthesizer)]
+        return tuner.tune(voice, report) if tuner else voice
 
     def _receipt(self, text, voice, seed, options, utterance_ids, voice_names, timings, vocoder) -> Receipt:
         return Receipt(

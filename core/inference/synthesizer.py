@@ -63,7 +63,7 @@ class TempoSynthesizer:
             )
         report(0.0, "reading")
         script = write_script(sentence, self.language, dict(options.pronunciations))
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), one_thread():
             frames, mel, script = self._speak(script, voice, seed, options, report)
         report(1.0, "")
         return Mel(mel, self.mel_format), self._alignment(script, frames)
@@ -90,6 +90,22 @@ class TempoSynthesizer:
             mel = model.decode(states, prosody, frames[None], condition, padded)[0, :length]
         mel = (mel * self._std + self._mean).clamp(float(np.log(self.mel_format.floor)), 3.0)
         return frames.numpy(), mel.T.contiguous().numpy(), script
+
+    def said(self, script: Script, voice: Tensor) -> Tensor:
+        """The normalised mel (1, n_frames, n_mels) of a script as it stands, plainly said, with gradients to the voice
+        (d,). Durations and melody are taken as given."""
+        model = self.model
+        condition = model.condition(voice[None], torch.zeros(1, dtype=torch.long))
+        ids = torch.from_numpy(script.ids(self.alphabet).astype(np.int64))[None]
+        mask = torch.ones(1, ids.shape[1], 1)
+        states = model.encode(ids, condition, mask)
+        with torch.no_grad():
+            guess = livelier(model.prosody(states, condition, mask))
+            frames = self._frames(guess[0, :, 0], script, 1.0)
+        prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:6]], -1)
+        length = int(frames.sum())
+        padded = -(-length // model.config.reduction) * model.config.reduction
+        return model.decode(states, prosody, frames[None], condition, padded)[:, :length]
 
     def _with_pauses(self, script: Script, condition: Tensor) -> Script:
         """Adds the pauses that a reader would make where the text has no punctuation.
@@ -185,7 +201,7 @@ def _reporting(blocks, report: Report, start: float, stop: float):
 
 
 @contextmanager
-def _one_thread():
+def one_thread():
     """Sums in one order whatever the machine: the same request gives the same numbers. It is fast enough."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

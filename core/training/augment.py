@@ -8,31 +8,10 @@ line is a gain per band. Evaluation uses real noise, filters and codecs on waves
 import torch
 from torch import Tensor
 
-from core.audio.mel import mel_filters, mel_to_hz
-from core.audio.partials import ENCODER_MEL, power_mel
+from core.audio.partials import ENCODER_MEL, band_centres, band_widths, power_mel
 
-MEL_LEVEL = 0.0038
-"""Mean energy of speech at the encoder's level, -30 dB, as `Augment.level` measures it."""
 FLOOR = 1e-9
 """Energies below this are nothing: 80 dB under speech at the encoder's level."""
-
-
-def band_centres() -> Tensor:
-    """The middles of the mel bands in Hz, float32 (40,)."""
-    filters = torch.from_numpy(mel_filters(ENCODER_MEL).copy())
-    hz = torch.linspace(0, ENCODER_MEL.sample_rate / 2, filters.shape[1])
-    return (filters * hz).sum(dim=1) / filters.sum(dim=1)
-
-
-def band_widths() -> Tensor:
-    """How much of the spectrum each (area-normalised) band stands for, float32 (40,), mean 1."""
-    import numpy as np
-
-    from core.audio.mel import hz_to_mel
-
-    edges = mel_to_hz(np.linspace(0, hz_to_mel(ENCODER_MEL.fmax), ENCODER_MEL.n_mels + 2))
-    widths = torch.from_numpy(edges[2:] - edges[:-2]).float()
-    return widths / widths.mean()
 
 
 class Augment:
@@ -44,7 +23,7 @@ class Augment:
     def __init__(self, seed: int = 0, strength: float = 0.75):
         self.strength = strength
         self.generator = torch.Generator().manual_seed(seed)
-        self.hz, self.widths = band_centres(), band_widths()
+        self.hz, self.widths = (torch.from_numpy(x) for x in (band_centres(), band_widths()))
         hiss = torch.randn(40 * ENCODER_MEL.sample_rate, generator=self.generator)
         self.hiss = torch.from_numpy(power_mel(hiss.numpy()))
 
@@ -115,7 +94,7 @@ class Strangers:
 
     def __init__(self, seed: int = 0, reach: float = 0.22):
         self.generator = torch.Generator().manual_seed(seed)
-        self.hz, self.reach = band_centres(), reach
+        self.hz, self.reach = torch.from_numpy(band_centres()), reach
 
     def __call__(self, mels: Tensor, per_speaker: int) -> Tensor:
         """mels: energies (B, T, 40), a speaker's `per_speaker` windows side by side and moved alike -> (B, T, 40)."""

@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.audio.partials import WINDOW_FRAMES
+from core.audio.partials import SPEECH_ENERGY, WINDOW_FRAMES
 from core.errors import ModelError
 from core.evaluation.verification import equal_error_rate, pair_similarities
 from core.inference import registry
 from core.inference.registry import PRETRAINED, Card
 from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
-from core.training.augment import MEL_LEVEL, Augment, Strangers
+from core.training.augment import Augment, Strangers
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
 from core.training.speaker_losses import Contrast, GE2ELoss
@@ -128,7 +128,7 @@ class Trainer:
         if self.teacher is None or not n:
             return 0, mels[:0]
         changed = self.strangers(mels[:n], self.settings.per_speaker)
-        mels[:n] = changed * (MEL_LEVEL / self.augment.level(changed))
+        mels[:n] = changed * (SPEECH_ENERGY / self.augment.level(changed))
         with self.autocast():
             return n, nn.functional.normalize(self.teacher(mels[:n].to(self.device)).float(), dim=1)
 
@@ -144,7 +144,7 @@ class Trainer:
         mels = self.augment(mels[:, start : start + frames])
         level = self.augment.level(mels)
         jitter = 10 ** (torch.randn(len(mels), 1, 1, generator=self.generator) * 2 / 10)
-        mels = self.features(mels * (MEL_LEVEL / level) * jitter)
+        mels = self.features(mels * (SPEECH_ENERGY / level) * jitter)
         self.network.train()
         with self.autocast():
             embeddings = self.network.soft(mels)

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.errors import ModelError
 from core.inference import registry
+from core.inference.ear import Ear, ear_card
 from core.inference.registry import PRETRAINED
 from core.models.tempo import Tempo, TempoConfig
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
-from core.training.ear import Ear
 from core.training.people import People, known_people
 from core.training.picture import mel_picture, write_png
 from core.training.pieces import ALPHABET, PAUSE_IDS, Constants, Pieces
@@ -192,13 +191,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def _ear_and_people(constants: Constants) -> tuple[Ear | None, People | None]:
     """The published encoder to listen with, and whom the teacher has heard; None where there is none."""
-    try:
-        ear = Ear(registry.find("encoder", "voiceprint"), constants)
-    except ModelError as error:
-        print(f"{error} Training goes on without an ear.", flush=True)
+    card = ear_card(PRETRAINED, "ge2e-256")
+    if card is None:
+        print("There is no encoder of our own to listen with: training goes on without.", flush=True)
         return None, None
-    people = known_people()
-    print(f"listens with the published encoder, knows {len(people) if people else 0} further voices", flush=True)
+    ear, people = Ear(card, constants.mel_mean, constants.mel_std), known_people()
+    print(f"listens with {card.name}, knows {len(people) if people else 0} further voices", flush=True)
     return ear, people
 
 

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from core.inference.ear import FRAMES, Ear
 from core.inference.registry import Card
 from core.inference.synthesizer import livelier
 from core.models.tempo import Tempo, TempoConfig, length_mask
-from core.training.ear import FRAMES, Ear
 from core.training.features import SPEECH_LEVEL
 from core.training.mel_critic import MelCritic, judge, to_unit
 from core.training.people import People

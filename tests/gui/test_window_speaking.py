@@ -109,11 +109,14 @@ def test_speed_variation_and_pitch_reach_the_request_and_are_remembered(qtbot, r
     ready.window.speak.speed.setValue(1.25)
     ready.window.speak.variation.setValue(0.2)
     ready.window.speak.pitch.setValue(-4)
+    assert ready.window.speak.tuned.isChecked()  # whoever does not ask gets the better likeness
+    ready.window.speak.tuned.setChecked(False)
     speak(qtbot, ready, settled)
     (take,) = ready.workspace.takes.values()
-    assert take.receipt.options == SpeakOptions(1.25, 0.2, -4)
+    assert take.receipt.options == SpeakOptions(1.25, 0.2, -4, tuned=False)
     assert ready.window.spectrogram.mel is take.heard
-    assert "Pitch -4 semitones" in ready.window.takes.list.itemWidget(ready.window.takes.list.item(0)).toolTip()
+    receipt = ready.window.takes.list.itemWidget(ready.window.takes.list.item(0)).toolTip()
+    assert "Pitch -4 semitones" in receipt and "Not tuned to the voice" in receipt
     with qtbot.waitSignal(ready.closed):
         ready.close()
     again = make_toolbox(started=False).window.speak

@@ -2,6 +2,7 @@
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
@@ -41,6 +42,13 @@ class SpeakPanel(Card):
         label.setObjectName("muted")
         row.addWidget(label)
         row.addWidget(self.voice, 1)
+        self.tuned = QCheckBox("Tune")
+        self.tuned.setChecked(True)
+        self.tuned.setAccessibleName("Tune to the voice")
+        self.tuned.setToolTip(
+            "Lets the synthesizer find out how to sound most like this voice; a second or two, once for each voice"
+        )
+        row.addWidget(self.tuned)
         self.body.addLayout(row)
         self.text = QPlainTextEdit()
         self.text.setAccessibleName("Text to speak")
@@ -144,7 +152,8 @@ class SpeakPanel(Card):
     def request(self) -> tuple[str, int | None, SpeakOptions]:
         """What is asked for."""
         seed = None if self.random.isChecked() else self.seed.value()
-        options = SpeakOptions(self.speed.value(), self.variation.value(), self.pitch.value())
+        manner = self.speed.value(), self.variation.value(), self.pitch.value()
+        options = SpeakOptions(*manner, tuned=self.tuned.isChecked())
         return self.text.toPlainText(), seed, options
 
     def _marked_word(self) -> str:

@@ -78,6 +78,8 @@ class TakeRow(QWidget):
         lines = [f"Synthesizer: {receipt.synthesizer}", f"Vocoder: {receipt.vocoder or 'none yet'}"]
         options = receipt.options
         lines.append(f"Seed {receipt.seed}, speed {options.speed:g}, variation {options.temperature:g}")
+        if not options.tuned:
+            lines.append("Not tuned to the voice")
         if options.pitch:
             lines.append(f"Pitch {options.pitch:+g} semitones")
         made = sum(receipt.timings.get(stage, 0.0) for stage in ("synthesize", "vocode"))

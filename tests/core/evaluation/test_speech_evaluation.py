@@ -100,7 +100,7 @@ def test_the_grid_is_judged_against_every_speaker_and_a_second_run_repeats_nothi
         done.append(number)
         return {"ours": {**judged(case.speaker, voices[case.speaker], 0, 2.0), "text": case.text}}
 
-    monkeypatch.setattr(speech.Kept.__init__, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(speech.Kept.__init__, "__defaults__", (tmp_path, True))
     monkeypatch.setattr(speech, "SpeechCache", lambda: None)
     monkeypatch.setattr(speech, "choose_cases", lambda cache, sets: CASES)
     monkeypatch.setattr(speech.registry, "find", lambda role, name=None: Card(role, "none", f"the {role}"))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from core.audio.partials import SPEECH_ENERGY
 from core.errors import ModelError, VoiceError
 from core.inference.registry import available, load, read_tensors
 from core.types import Waveform
@@ -9,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
-from core.training.augment import MEL_LEVEL, Augment, Strangers  # noqa: E402
+from core.training.augment import Augment, Strangers  # noqa: E402
 from core.training.encoder import Settings, Trainer, main, smoke_windows  # noqa: E402
 from core.training.speaker_losses import Contrast, GE2ELoss  # noqa: E402
 from core.training.windows import WINDOW, SpeakerBatches, own_windows, utterance_means  # noqa: E402
@@ -128,7 +129,7 @@ def test_speech_at_the_encoders_level_has_the_trainers_mel_level():
 
     samples = set_level(np.random.default_rng(0).standard_normal(32000).astype(np.float32))
     level = float(Augment().level(torch.from_numpy(power_mel(samples))[None]))
-    assert level == pytest.approx(MEL_LEVEL, rel=0.1)
+    assert level == pytest.approx(SPEECH_ENERGY, rel=0.1)
 
 
 def test_batches_hold_several_windows_of_several_speakers():

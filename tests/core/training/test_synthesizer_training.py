@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from core.inference import registry
+from core.inference.ear import Ear
 from core.text.phonemes import phonemize
 from core.text.symbols import Phone
 from core.training import synthesizer as training
 from core.training.alignment import Aligned, cmu, load_alignments, pronunciation, save_alignments
-from core.training.ear import Ear
 from core.training.features import PIECE, Token, cut, frames_of, tokens_of
 from core.training.mel_critic import MelCritic, judge
 from core.training.people import People, readers_apart
@@ -125,7 +125,7 @@ def test_the_ear_hears_in_a_mel_whom_the_encoder_hears_in_its_sound():
         registry.load(registry.find(role)) for role in ("synthesizer", "vocoder", "encoder")
     )
     constants = Constants(**synthesizer.card.extra["constants"])
-    ear = Ear(registry.find("encoder"), constants)
+    ear = Ear(registry.find("encoder"), constants.mel_mean, constants.mel_std)
     rng = np.random.default_rng(0)
     voices = [np.maximum(rng.normal(0, 1, 256), 0).astype(np.float32) for _ in range(2)]
     heard, embedded = [], []
@@ -146,7 +146,7 @@ def test_the_ear_pushes_a_voice_towards_the_one_asked_for():
     small = {"d_text": 16, "d_prosody": 16, "d_pause": 16, "d_frame": 32, "text_blocks": 1, "frame_blocks": 1}
     voices = torch.nn.functional.normalize(torch.rand(5, 256) ** 4, dim=1)
     people = People(voices, torch.full((5,), 5.6))
-    ear = Ear(registry.find("encoder"), pieces.constants)
+    ear = Ear(registry.find("encoder"), pieces.constants.mel_mean, pieces.constants.mel_std)
     trainer = training.Trainer(
         training.TempoConfig(training.ALPHABET.size, **small),
         pieces.constants,

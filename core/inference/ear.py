@@ -1,37 +1,34 @@
-"""What voice is heard in a mel that a synthesizer makes, so that it can learn to be heard as the one it was asked for.
+"""What voice is heard in a mel that a synthesizer makes, with gradients: by our own encoder, without a vocoder.
 
-A speaker consistency loss as in YourTTS (Casanova et al. 2022, arXiv 2112.02418), through this project's own encoder.
+The synthesizer's trainer listens with it (a speaker consistency loss as in YourTTS, Casanova et al. 2022, arXiv
+2112.02418), and so does `core.inference.tuning`.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from core.audio.mel import mel_filters
-from core.audio.partials import ENCODER_MEL, WINDOW_FRAMES
+from core.audio.partials import ENCODER_MEL, SPEECH_ENERGY, WINDOW_FRAMES, band_centres, band_widths
+from core.inference import registry
 from core.inference.registry import Card, read_tensors
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
-from core.training.augment import MEL_LEVEL, band_widths
-from core.training.pieces import Constants
 from core.types import PROJECT_MEL
 
 FRAMES = WINDOW_FRAMES * PROJECT_MEL.frame_rate * ENCODER_MEL.hop_length / ENCODER_MEL.sample_rate
 """Of the project's mel in one window of the encoder."""
 
 
-def centres(mel_format) -> np.ndarray:
-    """The middles of the mel bands in Hz, (n_mels,)."""
-    filters = mel_filters(mel_format)
-    return (filters * np.linspace(0, mel_format.sample_rate / 2, filters.shape[1])).sum(axis=1) / filters.sum(axis=1)
-
-
 def band_map() -> Tensor:
     """(80, 40): mean energies of the encoder's bands from the project's, by their overlap; columns sum to 1."""
     filters = mel_filters(ENCODER_MEL)
     hz = np.linspace(0, ENCODER_MEL.sample_rate / 2, filters.shape[1])
-    weights = np.stack([np.interp(centres(PROJECT_MEL), hz, row) for row in filters], axis=1)
+    weights = np.stack([np.interp(band_centres(PROJECT_MEL), hz, row) for row in filters], axis=1)
     for band in np.flatnonzero(weights.sum(axis=0) == 0):  # narrower than the distance of the project's bands
-        weights[np.abs(centres(PROJECT_MEL) - centres(ENCODER_MEL)[band]).argmin(), band] = 1
+        weights[np.abs(band_centres(PROJECT_MEL) - band_centres(ENCODER_MEL)[band]).argmin(), band] = 1
     return torch.from_numpy(weights / weights.sum(axis=0)).float()
 
 
@@ -39,15 +36,16 @@ class Ear(nn.Module):
     """The encoder of a card, frozen, hearing normalised mels. On 300 real windows of 1.6 s it agrees with the same
     encoder's own front end to a cosine of 0.986."""
 
-    def __init__(self, card: Card, constants: Constants):
-        """Raises KeyError or TypeError where the card is no voiceprint's."""
+    def __init__(self, card: Card, mel_mean: Sequence[float], mel_std: Sequence[float]):
+        """mel_mean, mel_std: what normalises each band of the mels. Raises KeyError or TypeError where the card is no
+        voiceprint's."""
         super().__init__()
         self.network = Voiceprint(VoiceprintConfig(**{**card.config, "dilations": tuple(card.config["dilations"])}))
         self.network.load_state_dict({k: t.float() for k, t in read_tensors(card).items()}, strict=False)
         self.log_floor = card.extra["log_floor"]
         for name, value in (
-            ("mean", torch.tensor(constants.mel_mean)), ("std", torch.tensor(constants.mel_std)),
-            ("bands", band_map()), ("widths", band_widths()),
+            ("mean", torch.tensor(mel_mean)), ("std", torch.tensor(mel_std)),
+            ("bands", band_map()), ("widths", torch.from_numpy(band_widths())),
         ):  # fmt: skip
             self.register_buffer(name, value, persistent=False)
         self.eval().requires_grad_(False)
@@ -61,4 +59,10 @@ class Ear(nn.Module):
         part = (time - before)[None, :, None]
         energy = energy[:, before] * (1 - part) + energy[:, before + 1] * part
         level = (energy * self.widths).mean(dim=(1, 2), keepdim=True).clamp_min(1e-9)
-        return self.network.soft(torch.log(energy * (MEL_LEVEL / level) + self.log_floor))
+        return self.network.soft(torch.log(energy * (SPEECH_ENERGY / level) + self.log_floor))
+
+
+def ear_card(folder: Path, space: str) -> Card | None:
+    """The best encoder in the folder that can be an ear for voices of a space, or None."""
+    cards, _ = registry.available(folder)
+    return next((c for c in cards["encoder"] if c.architecture == "voiceprint" and c.space == space), None)

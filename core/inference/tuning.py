@@ -1,0 +1,83 @@
+"""Finds the voice to ask a synthesizer for, so that it is heard as the one that was wanted.
+
+A synthesizer that learnt from a few hundred people answers a stranger's voice with something nearer to those it knows.
+So it is heard out once for each voice: it says two sentences, our encoder listens to the mel (`core.inference.ear`),
+and the voice asked for is moved, by gradient, to where the one heard is nearest to the one wanted. The weights stay.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.errors import FormatMismatch
+from core.inference.ear import FRAMES, Ear, ear_card
+from core.inference.synthesizer import TempoSynthesizer, one_thread
+from core.progress import Report, silent
+from core.text.script import write_script
+from core.types import Embedding
+
+SENTENCES = (
+    "The birch canoe slid on the smooth planks, and nobody heard it.",
+    "She had your dark suit in greasy wash water all year.",
+)
+STEPS, RATE = 8, 0.01
+KEPT = 64
+"""Voices remembered: tuning one takes a second."""
+
+
+class Tuner:
+    """Tunes voices for one synthesizer. The same voice always becomes the same. Not for two threads at once."""
+
+    def __init__(self, synthesizer: TempoSynthesizer, ear: Ear):
+        self.synthesizer, self.ear = synthesizer, ear
+        self._scripts = [write_script(sentence, synthesizer.language) for sentence in SENTENCES]
+        self._tuned: dict[bytes, Embedding] = {}
+
+    def tune(self, voice: Embedding, report: Report = silent) -> Embedding:
+        """The voice to ask for instead. Raises FormatMismatch for an embedding of another space."""
+        if voice.encoder != self.synthesizer.space:
+            raise FormatMismatch(
+                f"{self.synthesizer.name} speaks with voices of {self.synthesizer.space}, this one was embedded by "
+                f"{voice.encoder}.",
+                "Embed the voice again.",
+            )
+        key = voice.vector.tobytes()
+        if key not in self._tuned:
+            while len(self._tuned) >= KEPT:
+                self._tuned.pop(next(iter(self._tuned)))
+            with torch.inference_mode(False), torch.enable_grad(), one_thread():
+                self._tuned[key] = Embedding(self._search(voice.vector, report), voice.encoder)
+        return self._tuned[key]
+
+    def _search(self, wanted: np.ndarray, report: Report) -> np.ndarray:
+        goal = torch.tensor(wanted)
+        voice = goal.clone().requires_grad_(True)
+        optimiser = torch.optim.Adam([voice], lr=RATE)
+        for step in range(STEPS):
+            report(step / STEPS, "tuning to the voice")
+            heard = torch.stack([self._heard(script, voice / voice.norm()) for script in self._scripts]).mean(dim=0)
+            loss = -(heard * goal).sum() / heard.norm()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return (voice / voice.norm()).detach().numpy()
+
+    def _heard(self, script, voice: torch.Tensor) -> torch.Tensor:
+        """The voice heard in a script said, (d,), with gradients."""
+        mel = self.synthesizer.said(script, voice)
+        size = int(FRAMES)
+        starts = range(0, max(1, mel.shape[1] - size + 1), size // 2)
+        return self.ear(torch.cat([mel[:, start : start + size] for start in starts])).mean(dim=0)
+
+
+def tuner_for(synthesizer, folder: Path) -> Tuner | None:
+    """A tuner, where the synthesizer can be tuned and an encoder of our own in its space lies in the folder."""
+    if not isinstance(synthesizer, TempoSynthesizer):
+        return None
+    card = ear_card(folder, synthesizer.space)
+    if card is None:
+        return None
+    constants = synthesizer.card.extra["constants"]
+    with torch.inference_mode(False):
+        return Tuner(synthesizer, Ear(card, constants["mel_mean"], constants["mel_std"]))
