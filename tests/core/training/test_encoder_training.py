@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch")
 from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
 from core.training.augment import Augment, Strangers  # noqa: E402
-from core.training.encoder import Settings, Trainer, main, smoke_windows  # noqa: E402
+from core.training.encoder import main, smoke_windows  # noqa: E402
 from core.training.speaker_losses import Contrast, GE2ELoss  # noqa: E402
+from core.training.student import Settings, Trainer  # noqa: E402
 from core.training.windows import WINDOW, SpeakerBatches, own_windows, utterance_means  # noqa: E402
 
 TINY = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attention=8)
