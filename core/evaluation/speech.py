@@ -7,7 +7,6 @@ run that was stopped goes on where it was.
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +27,7 @@ from core.audio.mel import mel_spectrogram
 from core.evaluation import measures
 from core.evaluation.cases import SETS, SPEAKERS, Case, choose_cases, enrolment, spread
 from core.evaluation.judges import Judges, written
+from core.evaluation.kept import Kept
 from core.evaluation.sentences import HARD, HARVARD
 from core.evaluation.verification import equal_error_rate
 from core.inference import registry
@@ -180,36 +180,6 @@ def _run(settings: tuple, number: int, case: Case) -> dict[str, dict]:
 
 def _voices_of(settings: tuple, utterance: int) -> dict[str, np.ndarray]:
     return _bench(*settings).voices_of(utterance)
-
-
-class Kept:
-    """What was judged, a line of JSON each, so that a run that was stopped goes on. Other models, or other code, begin
-    another file."""
-
-    def __init__(self, cards: list[registry.Card], copies: bool, folder: Path = CACHE, tuned: bool = True):
-        digest = hashlib.sha256(f"{copies} {tuned} {[card.name for card in cards]}".encode())
-        code = (Path(__file__).parents[1]).rglob("*.py")
-        for path in sorted([*code, *(card.path for card in cards if card.path)]):
-            digest.update(path.read_bytes())
-        self.path = Path(folder) / f"judged_{digest.hexdigest()[:16]}.jsonl"
-        self.results: dict[str, dict[str, dict]] = {}
-        if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                with contextlib.suppress(ValueError):  # the last line of a run that was stopped while it wrote
-                    entry = json.loads(line)
-                    self.results[entry["case"]] = entry["found"]
-
-    @staticmethod
-    def key(case: Case) -> str:
-        return json.dumps(asdict(case), sort_keys=True)
-
-    def add(self, case: Case, found: dict[str, dict]) -> None:
-        """Remembers, and writes at once."""
-        line = json.dumps({"case": self.key(case), "found": found}, default=lambda array: array.tolist())
-        self.results[self.key(case)] = json.loads(line)["found"]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" * (file.tell() > 0) + line)  # a torn line stays alone
 
 
 def evaluate(
