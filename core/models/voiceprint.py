@@ -20,7 +20,7 @@ class VoiceprintConfig:
     n_mels: int = 40
     early: int = 224
     channels: int = 288
-    dilations: tuple[int, ...] = (1, 2, 3, 1, 2, 3, 4)
+    dilations: tuple[int, ...] = (1, 2, 3, 1, 2, 3)
     pooled: int = 640
     attention: int = 64
     embedding_size: int = 256

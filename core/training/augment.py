@@ -83,36 +83,3 @@ class Augment:
         beat = 0.6 * torch.randn(heard.shape, generator=self.generator).clamp(-1.5, 1.5)
         heard = (heard + noise + beat * (heard * noise).sqrt()).clamp_min(FLOOR)
         return torch.where(self._chance(n, self.strength), heard, mels)
-
-
-class Strangers:
-    """Mels of people as they might have been: their bands moved along the frequency axis, their speech slowed.
-
-    Vocal tract length perturbation (Jaitly and Hinton 2013), here with the teacher asked anew what it hears: a student
-    that learns from thousands of people hears a new one in every window. Deterministic given its seed.
-    """
-
-    def __init__(self, seed: int = 0, reach: float = 0.22):
-        self.generator = torch.Generator().manual_seed(seed)
-        self.hz, self.reach = torch.from_numpy(band_centres()), reach
-
-    def __call__(self, mels: Tensor, per_speaker: int) -> Tensor:
-        """mels: energies (B, T, 40), a speaker's `per_speaker` windows side by side and moved alike -> (B, T, 40)."""
-        n, n_frames, n_bands = mels.shape
-        draw = torch.rand(2, n // per_speaker, generator=self.generator).repeat_interleave(per_speaker, dim=1)
-        warp = torch.exp(self.reach * (2 * draw[0] - 1))[:, None]
-        slow = 1 - 0.25 * (2 * draw[1] - 1).clamp_min(0)[:, None]  # half of them, down to 0.75
-        # Where in the old bands each new one lies: bands are even below 1 kHz and logarithmic above, so by search.
-        old = (self.hz[None] / warp).clamp(float(self.hz[0]), float(self.hz[-1]))
-        below = (torch.searchsorted(self.hz, old.contiguous(), right=True) - 1).clamp(0, n_bands - 2)
-        part = (old - self.hz[below]) / (self.hz[below + 1] - self.hz[below])
-        logs = torch.log(mels + FLOOR)
-        logs = between(logs, below[:, None].expand(-1, n_frames, -1), part[:, None], 2)
-        at = torch.arange(n_frames)[None] * slow
-        before = at.long().clamp(max=n_frames - 2)
-        return torch.exp(between(logs, before[..., None].expand(-1, -1, n_bands), (at - before)[..., None], 1))
-
-
-def between(x: Tensor, index: Tensor, part: Tensor, dim: int) -> Tensor:
-    """X at `index` + `part` along `dim`, on straight lines between its values."""
-    return torch.gather(x, dim, index) * (1 - part) + torch.gather(x, dim, index + 1) * part

@@ -20,7 +20,7 @@ from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
-from core.training.student import LOG_FLOOR, Settings, Trainer, teacher_if_there
+from core.training.student import LOG_FLOOR, Settings, Trainer
 from core.training.windows import Windows, distillation_windows, own_windows
 
 RUNS = REPOSITORY / "runs" / "encoder"
@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
     # Another space must not pass for the shipped one.
     name = args.name or ("my-encoder" if windows.targets is None else args.student)
     network = new_student(args.student, args.smoke)
-    trainer = Trainer(windows, settings, network, args.device, teacher_if_there(windows))
+    trainer = Trainer(windows, settings, network, args.device)
     state = load_resume(args.runs / f"{args.student}.pt") if args.resume else None
     if state is not None:
         trainer.restore(state)

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from core.audio.partials import SPEECH_ENERGY, WINDOW_FRAMES
-from core.errors import ModelError
 from core.evaluation.verification import equal_error_rate, pair_similarities
 from core.inference.registry import Card
 from core.models.ge2e import GE2E
 from core.models.voiceprint import Voiceprint
-from core.training.augment import Augment, Strangers
+from core.training.augment import Augment
 from core.training.speaker_losses import Contrast, GE2ELoss
 from core.training.windows import SpeakerBatches, Windows
 
@@ -39,28 +38,17 @@ class Settings:
     spread: float = 1.1
     seed: int = 0
     publish_minutes: float = 10.0
-    strangers: float = 0.5
-    """Share of a batch's speakers that are changed into somebody else, whom the teacher then hears too."""
 
 
 class Trainer:
     """The student, its losses, its optimiser and the running average that gets published."""
 
-    def __init__(
-        self,
-        windows: Windows,
-        settings: Settings,
-        network: Voiceprint | GE2E,
-        device: str = "cpu",
-        teacher: GE2E | None = None,
-    ):
+    def __init__(self, windows: Windows, settings: Settings, network: Voiceprint | GE2E, device: str = "cpu"):
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.windows = settings, device, windows
-        self.teacher = teacher.to(device).eval() if teacher is not None else None
-        self.strangers = Strangers(settings.seed)
         self.network = network.to(device)
         self.ge2e = GE2ELoss().to(device)
-        self.augment = Augment(settings.seed)
+        self.augment = Augment(settings.seed, strength=0.65)
         self.contrast = Contrast(windows) if windows.targets is not None else None
         if isinstance(network, Voiceprint):
             self._begin_at_the_mean()
@@ -103,23 +91,11 @@ class Trainer:
         fall = 0.5 * (1 + math.cos(math.pi * done))
         return self.settings.learning_rate * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
 
-    @torch.no_grad()
-    def _meet_strangers(self, mels: Tensor) -> tuple[int, Tensor]:
-        """Changes the first of the batch's speakers in place. Returns how many windows, and what the teacher hears."""
-        n = round(self.settings.strangers * len(mels) / self.settings.per_speaker) * self.settings.per_speaker
-        if self.teacher is None or not n:
-            return 0, mels[:0]
-        changed = self.strangers(mels[:n], self.settings.per_speaker)
-        mels[:n] = changed * (SPEECH_ENERGY / self.augment.level(changed))
-        with self.autocast():
-            return n, nn.functional.normalize(self.teacher(mels[:n].to(self.device)).float(), dim=1)
-
     def step(self) -> dict[str, float]:
         """One batch. Returns the losses by name."""
         began = time.monotonic()
         picked = self.batches.draw()
         mels = torch.from_numpy(np.stack([self.windows.mel(w) for w in picked]))
-        strangers, heard = self._meet_strangers(mels)
         # The teacher heard 1.6 s; the student must sometimes do with less of it.
         frames = int(torch.randint(80, WINDOW_FRAMES + 1, (2,), generator=self.generator).max())
         start = int(torch.randint(0, WINDOW_FRAMES - frames + 1, (1,), generator=self.generator))
@@ -133,18 +109,13 @@ class Trainer:
         losses = {"ge2e": self.ge2e(embeddings.view(-1, self.settings.per_speaker, embeddings.shape[1]))}
         total = losses["ge2e"]
         if self.windows.targets is not None:
-            known, embeddings = picked[strangers:], embeddings.float()
-            target = torch.from_numpy(self.windows.targets[known].astype(np.float32)).to(self.device)
-            voice = torch.from_numpy(self.windows.voices[known].astype(np.float32)).to(self.device)
-            losses["window"] = 1 - (embeddings[strangers:] * target).sum(dim=1).mean()
-            losses["voice"] = 1 - (embeddings[strangers:] * voice).sum(dim=1).mean()
-            losses["contrast"] = self.contrast(embeddings[strangers:], known, self.generator)
-            share = strangers / len(picked)
-            known = losses["window"] + losses["voice"] + self.settings.contrast_weight * losses["contrast"]
-            total = self.settings.ge2e_weight * total + (1 - share) * known
-            if strangers:
-                losses["stranger"] = 1 - (embeddings[:strangers] * heard).sum(dim=1).mean()
-                total = total + 2 * share * losses["stranger"]
+            target = torch.from_numpy(self.windows.targets[picked].astype(np.float32)).to(self.device)
+            voice = torch.from_numpy(self.windows.voices[picked].astype(np.float32)).to(self.device)
+            losses["window"] = 1 - (embeddings * target).sum(dim=1).mean()
+            losses["voice"] = 1 - (embeddings * voice).sum(dim=1).mean()
+            losses["contrast"] = self.contrast(embeddings, picked, self.generator)
+            total = losses["window"] + losses["voice"] + self.settings.ge2e_weight * total
+            total = total + self.settings.contrast_weight * losses["contrast"]
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate() * group["pace"]
         self.optimiser.zero_grad()
@@ -217,12 +188,9 @@ class Trainer:
         return numbers, vectors, speakers
 
     def begin_with(self, card: Card, tensors: dict[str, Tensor]) -> None:
-        """Takes published weights and counts on from their minutes. Blocks that they lack begin almost silent."""
-        state = self.network.state_dict()
-        for name in state.keys() - tensors.keys():
-            if name.endswith(".1.weight"):
-                state[name].fill_(0.1)
-        self.network.load_state_dict({**state, **{name: tensor.float() for name, tensor in tensors.items()}})
+        """Takes published weights and counts on from their steps and minutes."""
+        whole = {**self.network.state_dict(), **{name: tensor.float() for name, tensor in tensors.items()}}
+        self.network.load_state_dict(whole)
         self.average.load_state_dict(self.network.state_dict())
         self.earlier = {"steps": card.steps, "minutes": card.extra["minutes"]}
 
@@ -255,14 +223,3 @@ class Trainer:
 def has_bfloat16(device: str) -> bool:
     """Whether 16-bit arithmetic is quicker there: not on a CPU that would have to imitate it."""
     return device != "cpu" or getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-
-
-def teacher_if_there(windows: Windows) -> GE2E | None:
-    """The published encoder, to be asked about strangers; None without one, or where nobody is to be imitated."""
-    from core.training.teacher import load_teacher
-
-    try:
-        return load_teacher() if windows.targets is not None else None
-    except ModelError as error:
-        print(f"{error} Training goes on without strangers.", flush=True)
-        return None
