@@ -1,8 +1,8 @@
 """Finds the voice to ask a synthesizer for, so that it is heard as the one that was wanted.
 
 A synthesizer that learnt from a few hundred people answers a stranger's voice with something nearer to those it knows.
-So it is heard out once for each voice: it says two sentences, our encoder listens to the mel (`core.inference.ear`),
-and the voice asked for is moved, by gradient, to where the one heard is nearest to the one wanted. The weights stay.
+So it is heard out once for each voice: it says some sentences, our encoder listens to the mel (`core.inference.ear`),
+and the voice asked for is moved, by gradient, to where the one heard is nearer to the one wanted. The weights stay.
 """
 
 from pathlib import Path
@@ -18,10 +18,12 @@ from core.text.script import write_script
 from core.types import Embedding
 
 SENTENCES = (
-    "The birch canoe slid on the smooth planks, and nobody heard it.",
-    "She had your dark suit in greasy wash water all year.",
+    "Every morning the old baker opened his shop before the sun came up.",
+    "She thought the weather would change, but nobody listened to her.",
+    "Join us for a quick lunch by the river, and bring your favourite book.",
+    "Few people know how much work goes into a single page of music.",
 )
-STEPS, RATE = 8, 0.01
+STEPS, RATE = 8, 0.006
 KEPT = 64
 """Voices remembered: tuning one takes a second."""
 
@@ -56,7 +58,7 @@ class Tuner:
         optimiser = torch.optim.Adam([voice], lr=RATE)
         for step in range(STEPS):
             report(step / STEPS, "tuning to the voice")
-            heard = torch.stack([self._heard(script, voice / voice.norm()) for script in self._scripts]).mean(dim=0)
+            heard = self._heard(self._scripts[step % len(self._scripts)], voice / voice.norm())
             loss = -(heard * goal).sum() / heard.norm()
             optimiser.zero_grad()
             loss.backward()

@@ -254,3 +254,13 @@ def test_clicking_speak_twice_makes_the_newer_take_only(qtbot, make_toolbox, loa
     toolbox.window.speak.speak.click()
     settled(toolbox)
     assert [take.text for take in toolbox.workspace.takes.values()] == ["The newer."]
+
+
+def test_the_rows_of_the_takes_fit_a_window_made_narrower(qtbot, ready, settled):
+    speak(qtbot, ready, settled)
+    takes = ready.window.takes.list
+    ready.window.resize(1900, 1000)
+    qtbot.waitUntil(lambda: ready.window.width() == 1900)
+    ready.window.resize(1280, 800)
+    row = takes.itemWidget(takes.item(0))
+    qtbot.waitUntil(lambda: row.width() <= takes.viewport().width(), timeout=1000)

@@ -115,6 +115,7 @@ class TakesPanel(Card):
         self.list.setAccessibleName("Takes")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self.list.setVerticalScrollMode(QListWidget.ScrollPerPixel)
+        self.list.setResizeMode(QListWidget.Adjust)  # rows are laid out anew when the window gets narrower
         self.list.setContextMenuPolicy(Qt.CustomContextMenu)
         self.list.customContextMenuRequested.connect(self._open_menu)
         self.list.currentItemChanged.connect(self._on_current)
