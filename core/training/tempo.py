@@ -248,11 +248,18 @@ class Trainer:
         }
 
     def begin_with(self, card: Card, tensors: dict[str, Tensor]) -> None:
-        """Takes published weights, and counts on from their steps."""
+        """Takes published weights, and counts on from their steps. Their pauses stay: a second run over the same texts
+        teaches the small network nothing but the texts (held-back loss 0.25, then 0.49, training's 0.05)."""
         self.model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         self.average = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self.statistics = dict(card.extra["statistics"])
         self.earlier = {"steps": card.steps, "recipe": card.extra["recipe"] + "; then "}
+        self._keep_pauses()
+
+    def _keep_pauses(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            if name.startswith("pause"):
+                parameter.requires_grad_(False)
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
@@ -268,6 +275,8 @@ class Trainer:
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         self.steps, self.critic_steps, self.seconds = state["steps"], state["critic_steps"], state["seconds"]
         self.statistics, self.earlier = dict(state["statistics"]), dict(state["earlier"])
+        if self.earlier["recipe"]:
+            self._keep_pauses()
         self.rng = random.Random(self.steps)
         self.generator.manual_seed(self.steps)
 

@@ -73,6 +73,19 @@ def test_training_lowers_the_loss():
     assert losses[-1] < 0.97 * losses[0]
 
 
+def test_training_that_begins_with_published_weights_leaves_the_pauses_alone(tmp_path):
+    arguments = ["--smoke", "--device", "cpu", "--output", str(tmp_path / "out"), "--runs", str(tmp_path / "runs")]
+    training.main(arguments)
+    card = registry.find("synthesizer", "tempo", tmp_path / "out")
+    pieces = training.synthetic_pieces()
+    trainer = training.Trainer(training.TempoConfig(**card.config), pieces.constants, torch.device("cpu"), 1e9)
+    trainer.begin_with(card, registry.read_tensors(card))
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.step(pieces.batch([0, 1], random.Random(0)))
+    changed = {name for name, tensor in trainer.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed and not any(name.startswith("pause") for name in changed)
+
+
 def test_a_broken_piece_leaves_the_weights_as_they_were():
     pieces = training.synthetic_pieces()
     config = training.TempoConfig(training.ALPHABET.size, d_text=16, d_prosody=16, d_pause=16, d_frame=16)
