@@ -130,6 +130,14 @@ class Embedding:
         return float(self.vector @ other.vector)
 
 
+@dataclass(frozen=True, eq=False)
+class TunedVoice(Embedding):
+    """What a synthesizer is to be asked for so that the voice `wanted` is heard (`core.inference.tuning`). Its melody
+    and rhythm are those of the voice wanted."""
+
+    wanted: Embedding
+
+
 def mean_embedding(embeddings: "list[Embedding] | tuple[Embedding, ...]") -> Embedding:
     """One voice from several utterances: the normalised mean. Raises FormatMismatch, ValueError if empty."""
     if not embeddings:

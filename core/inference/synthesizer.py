@@ -12,7 +12,7 @@ from core.models.tempo import Tempo, TempoConfig
 from core.progress import Report, silent
 from core.text.script import Script, write_script
 from core.text.symbols import ALPHABETS, BOUNDARY, LONG_PAUSE, SHORT_PAUSE, Phone
-from core.types import Alignment, Embedding, Mel, SpeakOptions
+from core.types import Alignment, Embedding, Mel, SpeakOptions, TunedVoice
 
 LONGEST_PHONE, LONGEST_PAUSE = 0.45, 0.7  # seconds, at normal speed
 SHORTEST_PHONE = 0.02
@@ -73,7 +73,8 @@ class TempoSynthesizer:
     ) -> tuple[np.ndarray, np.ndarray, Script]:
         """Frames of each symbol, the mel (n_mels, n_frames), and the script with the pauses that were added."""
         model = self.model
-        condition = model.condition(torch.tensor(voice.vector)[None], torch.zeros(1, dtype=torch.long))
+        wanted = voice.wanted if isinstance(voice, TunedVoice) else voice
+        condition = self._condition(torch.tensor(wanted.vector))
         script = self._with_pauses(script, condition)
         ids = torch.from_numpy(script.ids(self.alphabet).astype(np.int64))[None]
         mask = torch.ones(1, ids.shape[1], 1)
@@ -84,6 +85,9 @@ class TempoSynthesizer:
         guess = self._vary(livelier(guess), seed, options.temperature)
         frames = self._frames(guess[0, :, 0], script, options.speed)
         prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:6]], -1)
+        if wanted is not voice:
+            condition = self._condition(torch.tensor(voice.vector))
+            states = model.encode(ids, condition, mask)
         length = int(frames.sum())
         padded = -(-length // model.config.reduction) * model.config.reduction
         with _reporting(model.frame_blocks, report, 0.45, 0.95):
@@ -91,20 +95,26 @@ class TempoSynthesizer:
         mel = (mel * self._std + self._mean).clamp(float(np.log(self.mel_format.floor)), 3.0)
         return frames.numpy(), mel.T.contiguous().numpy(), script
 
-    def said(self, script: Script, voice: Tensor) -> Tensor:
+    def _condition(self, voice: Tensor) -> Tensor:
+        """Voice (d,) -> the condition of every block, (1, d_condition)."""
+        return self.model.condition(voice[None], torch.zeros(1, dtype=torch.long))
+
+    def said(self, script: Script, voice: Tensor, wanted: Tensor) -> Tensor:
         """The normalised mel (1, n_frames, n_mels) of a script as it stands, plainly said, with gradients to the voice
-        (d,). Durations and melody are taken as given."""
+        (d,). Durations and melody are those of the voice wanted (d,)."""
         model = self.model
-        condition = model.condition(voice[None], torch.zeros(1, dtype=torch.long))
         ids = torch.from_numpy(script.ids(self.alphabet).astype(np.int64))[None]
         mask = torch.ones(1, ids.shape[1], 1)
-        states = model.encode(ids, condition, mask)
         with torch.no_grad():
+            condition = self._condition(wanted)
+            states = model.encode(ids, condition, mask)
             guess = livelier(model.prosody(states, condition, mask))
             frames = self._frames(guess[0, :, 0], script, 1.0)
         prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:6]], -1)
         length = int(frames.sum())
         padded = -(-length // model.config.reduction) * model.config.reduction
+        condition = self._condition(voice)
+        states = model.encode(ids, condition, mask)
         return model.decode(states, prosody, frames[None], condition, padded)[:, :length]
 
     def _with_pauses(self, script: Script, condition: Tensor) -> Script:

@@ -2,7 +2,8 @@
 
 A synthesizer that learnt from a few hundred people answers a stranger's voice with something nearer to those it knows.
 So it is heard out once for each voice: it says some sentences, our encoder listens to the mel (`core.inference.ear`),
-and the voice asked for is moved, by gradient, to where the one heard is nearer to the one wanted. The weights stay.
+and the voice asked for is moved, by gradient, to where the one heard is nearer to the one wanted. The weights stay, and
+so do melody and rhythm: moved along, the pitch was 1.4 semitones off in the median instead of 0.8.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from core.inference.ear import FRAMES, Ear, ear_card
 from core.inference.synthesizer import TempoSynthesizer, one_thread
 from core.progress import Report, silent
 from core.text.script import write_script
-from core.types import Embedding
+from core.types import Embedding, TunedVoice
 
 SENTENCES = (
     "Every morning the old baker opened his shop before the sun came up.",
@@ -23,7 +24,7 @@ SENTENCES = (
     "Join us for a quick lunch by the river, and bring your favourite book.",
     "Few people know how much work goes into a single page of music.",
 )
-STEPS, RATE = 8, 0.006
+STEPS, RATE = 12, 0.005
 KEPT = 64
 """Voices remembered: tuning one takes a second."""
 
@@ -34,9 +35,9 @@ class Tuner:
     def __init__(self, synthesizer: TempoSynthesizer, ear: Ear):
         self.synthesizer, self.ear = synthesizer, ear
         self._scripts = [write_script(sentence, synthesizer.language) for sentence in SENTENCES]
-        self._tuned: dict[bytes, Embedding] = {}
+        self._tuned: dict[bytes, TunedVoice] = {}
 
-    def tune(self, voice: Embedding, report: Report = silent) -> Embedding:
+    def tune(self, voice: Embedding, report: Report = silent) -> TunedVoice:
         """The voice to ask for instead. Raises FormatMismatch for an embedding of another space."""
         if voice.encoder != self.synthesizer.space:
             raise FormatMismatch(
@@ -49,7 +50,7 @@ class Tuner:
             while len(self._tuned) >= KEPT:
                 self._tuned.pop(next(iter(self._tuned)))
             with torch.inference_mode(False), torch.enable_grad(), one_thread():
-                self._tuned[key] = Embedding(self._search(voice.vector, report), voice.encoder)
+                self._tuned[key] = TunedVoice(self._search(voice.vector, report), voice.encoder, voice)
         return self._tuned[key]
 
     def _search(self, wanted: np.ndarray, report: Report) -> np.ndarray:
@@ -58,16 +59,16 @@ class Tuner:
         optimiser = torch.optim.Adam([voice], lr=RATE)
         for step in range(STEPS):
             report(step / STEPS, "tuning to the voice")
-            heard = self._heard(self._scripts[step % len(self._scripts)], voice / voice.norm())
+            heard = self._heard(self._scripts[step % len(self._scripts)], voice / voice.norm(), goal)
             loss = -(heard * goal).sum() / heard.norm()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         return (voice / voice.norm()).detach().numpy()
 
-    def _heard(self, script, voice: torch.Tensor) -> torch.Tensor:
+    def _heard(self, script, voice: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         """The voice heard in a script said, (d,), with gradients."""
-        mel = self.synthesizer.said(script, voice)
+        mel = self.synthesizer.said(script, voice, wanted)
         size = int(FRAMES)
         starts = range(0, max(1, mel.shape[1] - size + 1), size // 2)
         return self.ear(torch.cat([mel[:, start : start + size] for start in starts])).mean(dim=0)
