@@ -45,7 +45,7 @@ def likeness(tuner, asked: Embedding, wanted: Embedding) -> float:
 def test_a_tuned_voice_is_heard_nearer_to_the_one_wanted(tuner, voice):
     tuned = tuner.tune(voice)
     assert np.linalg.norm(tuned.vector) == pytest.approx(1, abs=1e-5) and tuned.encoder == voice.encoder
-    assert likeness(tuner, tuned, voice) > likeness(tuner, voice, voice) + 0.01
+    assert 1 - likeness(tuner, tuned, voice) < 0.9 * (1 - likeness(tuner, voice, voice))
 
 
 def test_tuning_is_repeatable_and_remembered(tuner, synthesizer, voice, monkeypatch):
