@@ -104,8 +104,8 @@ _shared: dict = {}
 def prepare(
     folder: Path = CACHE, parts: Sequence[str] = PARTS, processes: int = 2, share: tuple[int, int] = (0, 1)
 ) -> None:
-    """Makes what is missing: about 10 minutes of two idle cores for all 15 hours (2.5 of them pseudo-speakers), and 8 of
-    one for the recogniser of the part `heard`.
+    """Makes what is missing: about 10 minutes of two idle cores for all 15 hours (2.5 of them pseudo-speakers), and
+    8 of one for the recogniser of the part `heard`.
 
     share (k, n): only every n-th chunk from the k-th on, to split the work among machines or processes.
     """
