@@ -44,7 +44,7 @@ class Cloner:
         self.synthesizer: Synthesizer | None = None
         self.vocoder: Vocoder | None = None
         self._loaded: dict[tuple, Any] = {}
-        self._tuners: dict[int, Any] = {}
+        self._tuner: tuple[Any, Any] = (None, None)  # a synthesizer, and what tunes it
 
     # --- models -------------------------------------------------------------------------------------------------
 
@@ -272,9 +272,9 @@ class Cloner:
             return voice
         from core.inference.tuning import tuner_for
 
-        if id(synthesizer) not in self._tuners:
-            self._tuners = {id(synthesizer): tuner_for(synthesizer, self.folder)}
-        tuner = self._tuners[id(synthesizer)]
+        if self._tuner[0] is not synthesizer:
+            self._tuner = synthesizer, tuner_for(synthesizer, self.folder)
+        tuner = self._tuner[1]
         return tuner.tune(voice, report) if tuner else voice
 
     def _receipt(self, text, voice, seed, options, utterance_ids, voice_names, timings, vocoder) -> Receipt:

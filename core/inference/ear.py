@@ -18,8 +18,10 @@ from core.inference.registry import Card, read_tensors
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
 from core.types import PROJECT_MEL
 
-FRAMES = WINDOW_FRAMES * PROJECT_MEL.frame_rate * ENCODER_MEL.hop_length / ENCODER_MEL.sample_rate
-"""Of the project's mel in one window of the encoder."""
+STEP = PROJECT_MEL.frame_rate / ENCODER_MEL.frame_rate
+"""Frames of the project's mel in one frame of the encoder's: 0.8."""
+FRAMES = round(WINDOW_FRAMES * STEP)
+"""Of the project's mel in one window of the encoder: 128."""
 
 
 def band_map() -> Tensor:
@@ -53,8 +55,7 @@ class Ear(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """mel: (B, T, 80) normalised, T from about 50 up, at best 128 -> voices (B, 256), norm 1."""
         energy = torch.exp(2 * (mel.float() * self.std + self.mean).clamp(max=3.0)) @ self.bands
-        step = PROJECT_MEL.frame_rate * ENCODER_MEL.hop_length / ENCODER_MEL.sample_rate
-        time = torch.arange(int((mel.shape[1] - 1) / step) + 1, device=mel.device) * step
+        time = torch.arange(int((mel.shape[1] - 1) / STEP) + 1, device=mel.device) * STEP
         before = time.long().clamp(max=mel.shape[1] - 2)
         part = (time - before)[None, :, None]
         energy = energy[:, before] * (1 - part) + energy[:, before + 1] * part

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.errors import FormatMismatch
 from core.inference.registry import Card
-from core.models.tempo import Tempo, TempoConfig
+from core.models.tempo import Tempo, TempoConfig, as_spoken
 from core.progress import Report, silent
 from core.text.script import Script, write_script
 from core.text.symbols import ALPHABETS, BOUNDARY, LONG_PAUSE, SHORT_PAUSE, Phone
@@ -56,17 +56,21 @@ class TempoSynthesizer:
 
         Raises TextError when nothing in the sentence can be spoken, FormatMismatch for an embedding of another space.
         """
-        if voice.encoder != self.space:
-            raise FormatMismatch(
-                f"{self.name} speaks with voices of {self.space}, this one was embedded by {voice.encoder}.",
-                "Embed the voice again.",
-            )
+        self.check_space(voice)
         report(0.0, "reading")
         script = write_script(sentence, self.language, dict(options.pronunciations))
         with torch.inference_mode(), one_thread():
             frames, mel, script = self._speak(script, voice, seed, options, report)
         report(1.0, "")
         return Mel(mel, self.mel_format), self._alignment(script, frames)
+
+    def check_space(self, voice: Embedding) -> None:
+        """Raises FormatMismatch for an embedding of another space."""
+        if voice.encoder != self.space:
+            raise FormatMismatch(
+                f"{self.name} speaks with voices of {self.space}, this one was embedded by {voice.encoder}.",
+                "Embed the voice again.",
+            )
 
     def _speak(
         self, script: Script, voice: Embedding, seed: int, options: SpeakOptions, report: Report
@@ -76,22 +80,18 @@ class TempoSynthesizer:
         wanted = voice.wanted if isinstance(voice, TunedVoice) else voice
         condition = self._condition(torch.tensor(wanted.vector))
         script = self._with_pauses(script, condition)
-        ids = torch.from_numpy(script.ids(self.alphabet).astype(np.int64))[None]
-        mask = torch.ones(1, ids.shape[1], 1)
+        ids, mask = self._read(script)
         report(0.1, "rhythm and melody")
         with _reporting(model.text, report, 0.1, 0.3), _reporting(model.prosody_blocks, report, 0.3, 0.4):
             states = model.encode(ids, condition, mask)
             guess = model.prosody(states, condition, mask)
         guess = self._vary(livelier(guess), seed, options.temperature)
         frames = self._frames(guess[0, :, 0], script, options.speed)
-        prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:6]], -1)
         if wanted is not voice:
             condition = self._condition(torch.tensor(voice.vector))
             states = model.encode(ids, condition, mask)
-        length = int(frames.sum())
-        padded = -(-length // model.config.reduction) * model.config.reduction
         with _reporting(model.frame_blocks, report, 0.45, 0.95):
-            mel = model.decode(states, prosody, frames[None], condition, padded)[0, :length]
+            mel = self._decode(states, guess, frames, condition)[0]
         mel = (mel * self._std + self._mean).clamp(float(np.log(self.mel_format.floor)), 3.0)
         return frames.numpy(), mel.T.contiguous().numpy(), script
 
@@ -99,23 +99,29 @@ class TempoSynthesizer:
         """Voice (d,) -> the condition of every block, (1, d_condition)."""
         return self.model.condition(voice[None], torch.zeros(1, dtype=torch.long))
 
-    def said(self, script: Script, voice: Tensor, wanted: Tensor) -> Tensor:
-        """The normalised mel (1, n_frames, n_mels) of a script as it stands, plainly said, with gradients to the voice
-        (d,). Durations and melody are those of the voice wanted (d,)."""
-        model = self.model
+    def _read(self, script: Script) -> tuple[Tensor, Tensor]:
+        """The script's ids (1, N, 4), and their mask (1, N, 1)."""
         ids = torch.from_numpy(script.ids(self.alphabet).astype(np.int64))[None]
-        mask = torch.ones(1, ids.shape[1], 1)
-        with torch.no_grad():
-            condition = self._condition(wanted)
-            states = model.encode(ids, condition, mask)
-            guess = livelier(model.prosody(states, condition, mask))
-            frames = self._frames(guess[0, :, 0], script, 1.0)
-        prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:6]], -1)
-        length = int(frames.sum())
-        padded = -(-length // model.config.reduction) * model.config.reduction
-        condition = self._condition(voice)
-        states = model.encode(ids, condition, mask)
-        return model.decode(states, prosody, frames[None], condition, padded)[:, :length]
+        return ids, torch.ones(1, ids.shape[1], 1)
+
+    def _decode(self, states: Tensor, guess: Tensor, frames: Tensor, condition: Tensor) -> Tensor:
+        """The normalised mel, (1, n_frames, n_mels). guess: the prosody (1, N, 6); frames: int64 (N,)."""
+        length, reduction = int(frames.sum()), self.model.config.reduction
+        padded = -(-length // reduction) * reduction
+        return self.model.decode(states, as_spoken(guess), frames[None], condition, padded)[:, :length]
+
+    @torch.no_grad()
+    def manner(self, script: Script, voice: Tensor) -> tuple[Tensor, Tensor]:
+        """Prosody (1, N, 6) and frames (N,) of a script as it stands, plainly said in a voice (d,)."""
+        (ids, mask), condition = self._read(script), self._condition(voice)
+        guess = livelier(self.model.prosody(self.model.encode(ids, condition, mask), condition, mask))
+        return guess, self._frames(guess[0, :, 0], script, 1.0)
+
+    def said(self, script: Script, manner: tuple[Tensor, Tensor], voice: Tensor) -> Tensor:
+        """The normalised mel (1, n_frames, n_mels) of a script said in a given manner, with gradients to the voice
+        (d,)."""
+        (ids, mask), condition = self._read(script), self._condition(voice)
+        return self._decode(self.model.encode(ids, condition, mask), *manner, condition)
 
     def _with_pauses(self, script: Script, condition: Tensor) -> Script:
         """Adds the pauses that a reader would make where the text has no punctuation.

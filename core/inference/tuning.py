@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from core.errors import FormatMismatch
 from core.inference.ear import FRAMES, Ear, ear_card
 from core.inference.synthesizer import TempoSynthesizer, one_thread
 from core.progress import Report, silent
-from core.text.script import write_script
+from core.text.script import Script, write_script
 from core.types import Embedding, TunedVoice
 
 SENTENCES = (
@@ -39,12 +39,7 @@ class Tuner:
 
     def tune(self, voice: Embedding, report: Report = silent) -> TunedVoice:
         """The voice to ask for instead. Raises FormatMismatch for an embedding of another space."""
-        if voice.encoder != self.synthesizer.space:
-            raise FormatMismatch(
-                f"{self.synthesizer.name} speaks with voices of {self.synthesizer.space}, this one was embedded by "
-                f"{voice.encoder}.",
-                "Embed the voice again.",
-            )
+        self.synthesizer.check_space(voice)
         key = voice.vector.tobytes()
         if key not in self._tuned:
             while len(self._tuned) >= KEPT:
@@ -55,23 +50,24 @@ class Tuner:
 
     def _search(self, wanted: np.ndarray, report: Report) -> np.ndarray:
         goal = torch.tensor(wanted)
+        manners = [self.synthesizer.manner(script, goal) for script in self._scripts]  # they stay the wanted voice's
         voice = goal.clone().requires_grad_(True)
         optimiser = torch.optim.Adam([voice], lr=RATE)
         for step in range(STEPS):
             report(step / STEPS, "tuning to the voice")
-            heard = self._heard(self._scripts[step % len(self._scripts)], voice / voice.norm(), goal)
+            turn = step % len(self._scripts)
+            heard = self._heard(self._scripts[turn], manners[turn], voice / voice.norm())
             loss = -(heard * goal).sum() / heard.norm()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         return (voice / voice.norm()).detach().numpy()
 
-    def _heard(self, script, voice: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    def _heard(self, script: Script, manner: tuple[Tensor, Tensor], voice: Tensor) -> Tensor:
         """The voice heard in a script said, (d,), with gradients."""
-        mel = self.synthesizer.said(script, voice, wanted)
-        size = int(FRAMES)
-        starts = range(0, max(1, mel.shape[1] - size + 1), size // 2)
-        return self.ear(torch.cat([mel[:, start : start + size] for start in starts])).mean(dim=0)
+        mel = self.synthesizer.said(script, manner, voice)
+        starts = range(0, max(1, mel.shape[1] - FRAMES + 1), FRAMES // 2)
+        return self.ear(torch.cat([mel[:, start : start + FRAMES] for start in starts])).mean(dim=0)
 
 
 def tuner_for(synthesizer, folder: Path) -> Tuner | None:

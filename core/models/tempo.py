@@ -94,6 +94,11 @@ def length_mask(lengths: Tensor, longest: int) -> Tensor:
     return (torch.arange(longest, device=lengths.device)[None] < lengths[:, None]).float()[..., None]
 
 
+def as_spoken(guess: Tensor) -> Tensor:
+    """What `decode` takes of the prosody network's output: (B, N, N_PROSODY) -> (B, N, 5), voicing as a share."""
+    return torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:]], -1)
+
+
 class Tempo(nn.Module):
     """The network. Use `condition`, then `encode`, `prosody` and `decode`; `pauses` stands alone."""
 

@@ -140,7 +140,8 @@ class Aligned:
     ends: np.ndarray
 
 
-def _flat(timed: list[Timed], words: Sequence[Phones]) -> Aligned:
+def flattened(timed: list[Timed], words: Sequence[Phones]) -> Aligned:
+    """What the aligner found of one utterance, as flat arrays. words: the phones of each."""
     phones = [words[t.word][t.phone] if t.word >= 0 else None for t in timed]
     return Aligned(
         np.array([p.letters if p else "" for p in phones], dtype="U4"),
@@ -166,7 +167,7 @@ def align_utterances(cache: SpeechCache, indices: Sequence[int]) -> dict[str, Al
     for i, phones in words.items():
         timed = aligner.align(cache.samples(i), phones)
         if timed is not None:
-            found[cache.rows[i].utt_id] = _flat(timed, phones)
+            found[cache.rows[i].utt_id] = flattened(timed, phones)
     return found
 
 

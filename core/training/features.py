@@ -189,12 +189,15 @@ def make_part(
     """
     columns: dict[str, list] = {k: [] for k in ("ids", "frames", "f0", "voiced", "level", "mel")}
     about: dict[str, list] = {k: [] for k in ("utt_ids", "speakers", "splits", "kinds", "n_tokens", "n_frames")}
+    # An utterance of which only stretches are known has one alignment for each: "<utt_id>", "<utt_id>#1", ...
+    stretches: dict[str, list[Aligned]] = {}
+    for key, aligned in alignments.items():
+        stretches.setdefault(key.split("#")[0], []).append(aligned)
     for i in indices:
         row, number = cache.rows[i], (guises or {}).get(i, 0)
         guise, suffix = guise_of(row.speaker, number), f"@{number}" if number else ""
-        # An utterance of which only stretches are known has one alignment for each: "<utt_id>", "<utt_id>#1", ...
-        stretches = [a for key, a in alignments.items() if key.split("#")[0] == row.utt_id]
-        for piece in (p for aligned in stretches for p in _utterance(cache.samples(i), aligned, guise)):
+        own = stretches.get(row.utt_id, [])
+        for piece in (p for aligned in own for p in _utterance(cache.samples(i), aligned, guise)):
             for key, values in columns.items():
                 values.append(piece[key])
             # Slowed down, the upper octave is empty, as in the lossy set.

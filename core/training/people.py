@@ -11,6 +11,8 @@ from torch import Tensor
 from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
 from core.training.guise import guise_of
 
+UNTRANSCRIBED = "librispeech_tc100_one_utt"
+"""The set of readers without texts, one utterance each."""
 PER_SPEAKER = 4
 """Utterances of a speaker, each with all its guises: a voice apiece."""
 HEARD_SECONDS = 8
@@ -18,7 +20,7 @@ HEARD_SECONDS = 8
 
 def readers_apart(cache: SpeechCache, n: int = 48) -> list[int]:
     """One utterance each of readers that no synthesizer learns from, in text or voice: choices are made on them."""
-    found = [i for i, row in enumerate(cache.rows) if row.set == "librispeech_tc100_one_utt" and row.seconds > 8]
+    found = [i for i, row in enumerate(cache.rows) if row.set == UNTRANSCRIBED and row.seconds > 8]
     random.Random(1).shuffle(found)
     return found[:n]
 

@@ -16,12 +16,13 @@ import torch
 from core.inference import registry
 from core.inference.ear import Ear, ear_card
 from core.inference.registry import PRETRAINED
-from core.models.tempo import Tempo, TempoConfig
+from core.models.tempo import Tempo, TempoConfig, as_spoken
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
 from core.training.people import People, known_people
 from core.training.picture import mel_picture, write_png
 from core.training.pieces import ALPHABET, PAUSE_IDS, Constants, Pieces
+from core.training.prepare import PARTS
 from core.training.tempo import CRITIC_FROM, RATE, Trainer, voice_losses
 
 RUNS = REPOSITORY / "runs" / "synthesizer"
@@ -55,9 +56,8 @@ def draw(trainer: Trainer, pieces: Pieces, index: int, path: Path) -> None:
     states = model.encode(batch.ids, condition, mask)
     guess = model.prosody(states, condition, mask)
     told = (guess[..., 0].exp() * trainer.statistics["phone_scale"]).round().clamp(1).long() * (batch.frames > 0)
-    free = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:]], -1)
     mels, edges = [batch.mel[0, : int(batch.length[0])].cpu().numpy()], [batch.frames[0].cumsum(0).cpu().numpy()]
-    for prosody, frames in ((batch.prosody, batch.frames), (free, told)):
+    for prosody, frames in ((batch.prosody, batch.frames), (as_spoken(guess), told)):
         length = int(frames.sum())
         mel = model.decode(states, prosody, frames, condition, -(-length // 2) * 2)[0, :length]
         mels.append(mel.float().cpu().numpy())
@@ -120,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--parts",
         nargs="+",
-        default=["clean", "lossy", "accented", "heard", "shifted"],
+        default=list(PARTS),
         help="prepared parts to learn from",
     )
     parser.add_argument(
@@ -175,8 +175,7 @@ def main(argv: list[str] | None = None) -> int:
         else TempoConfig(ALPHABET.size, f0_mean=constants.f0_mean, f0_std=constants.f0_std, **small)
     )
     ear, people = (None, None) if args.smoke or args.no_ear else _ear_and_people(constants)
-    trainer = Trainer(config, constants, device, args.minutes * 60, args.rate, ear, people)
-    trainer.critic_from = args.critic_from
+    trainer = Trainer(config, constants, device, args.minutes * 60, args.rate, ear, people, args.critic_from)
     if state:
         trainer.restore(state)
     elif published:

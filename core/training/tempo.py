@@ -10,7 +10,7 @@ from torch import Tensor
 from core.inference.ear import FRAMES, Ear
 from core.inference.registry import Card
 from core.inference.synthesizer import livelier
-from core.models.tempo import Tempo, TempoConfig, length_mask
+from core.models.tempo import Tempo, TempoConfig, as_spoken, length_mask
 from core.training.features import SPEECH_LEVEL
 from core.training.mel_critic import MelCritic, judge, to_unit
 from core.training.people import People
@@ -21,7 +21,7 @@ RATE, CRITIC_RATE = 1.2e-3, 4e-4
 WARM_UP = 150  # steps
 DECAY_FROM, CRITIC_FROM = 0.45, 0.62  # shares of the time
 AVERAGE_EVERY = 4  # steps
-CROP = int(FRAMES)  # frames that the critic looks at and the ear listens to
+CROP = FRAMES  # frames that the critic looks at and the ear listens to
 PLEASED = 0.25  # cosine distance below which the ear pushes less
 CREDITS = {
     "clean": "LibriSpeech test-clean and parts of train-clean-100 (CC BY 4.0), VCTK p239 (CC BY 4.0), Kathleen (CC0), "
@@ -108,10 +108,12 @@ class Trainer:
         rate: float = RATE,
         ear: Ear | None = None,
         people: People | None = None,
+        critic_from: float = CRITIC_FROM,
     ):
-        """ear: to listen to what is made. people: further voices to speak in, which it then listens to as well."""
+        """ear: to listen to what is made. people: further voices to speak in, which it then listens to as well.
+        critic_from: the share of the time before the critic."""
         self.ear, self.people = ear and ear.to(device), people if ear else None
-        self.critic_from = CRITIC_FROM
+        self.critic_from = critic_from
         self.generator = torch.Generator().manual_seed(0)
         self.config, self.constants, self.device, self.total, self.rate = config, constants, device, seconds, rate
         self.model = Tempo(config).to(device)
@@ -182,8 +184,7 @@ class Trainer:
             mean = (guess[..., 1:4].mean(-1) * weight).sum(1) / weight.sum(1).clamp(min=1)
             asked = (pitch - self.constants.f0_mean) / self.constants.f0_std
             losses["level_f0"] = F.smooth_l1_loss(mean, asked, beta=0.3)  # trackers err by octaves
-            guess = livelier(guess.detach())
-            prosody = torch.cat([guess[..., 1:4], guess[..., 4:5].sigmoid(), guess[..., 5:]], -1)
+            prosody = as_spoken(livelier(guess.detach()))
             return self.model.decode(states, prosody, frames, condition, batch.mel.shape[1]).float(), voices
 
     def _pushes(

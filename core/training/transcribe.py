@@ -1,6 +1,6 @@
 """python -m core.training.transcribe: words for readers whose text nobody gave us, where the recogniser is sure.
 
-`librispeech_tc100_one_utt` brings 244 native readers without texts, four times as many as have one. pocketsphinx's
+One set brings 244 native readers without texts, four times as many as have one. pocketsphinx's
 English model gets a third of their words wrong, but knows which: only phrases between two silences that it is sure of
 are aligned and become the part `heard` of the synthesizer's features. Without the readers apart
 (`core.training.people`).
@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from core.text.phonemes import phonemize
-from core.training.alignment import Aligned, Aligner, _flat, hear, save_alignments
+from core.training.alignment import Aligned, Aligner, flattened, hear, save_alignments
 from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
 from core.training.features import make_part
-from core.training.people import readers_apart
+from core.training.people import UNTRANSCRIBED, readers_apart
 
 FRAME = 0.01  # seconds per recogniser frame
 SURE, LEAST, WORDS = 0.6, 0.1, 3
@@ -31,7 +31,7 @@ def recognise_all(cache: SpeechCache, path: Path) -> None:
     done = {json.loads(line)["i"] for line in path.read_text().splitlines()} if path.exists() else set()
     apart, decoder = set(readers_apart(cache)), Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
     for i, row in enumerate(cache.rows):
-        if row.set == "librispeech_tc100_one_utt" and i not in apart and i not in done:
+        if row.set == UNTRANSCRIBED and i not in apart and i not in done:
             samples = cache.samples(i)
             decoder.reinit_feat()
             hear(decoder, samples * (0.8 / max(1e-6, float(np.abs(samples).max()))))
@@ -78,13 +78,13 @@ def make_heard(folder: Path = CACHE) -> int:
             phones = phonemize(words)
             if phones and all(phones):
                 jobs.append((found["i"], phones, first * FRAME, (last + 1) * FRAME))
-    aligner = Aligner(phones for _, phones, _, _ in jobs for phones in phones)
+    aligner = Aligner(word for _, words, _, _ in jobs for word in words)
     alignments: dict[str, Aligned] = {}
     for i, phones, start, end in jobs:
         timed = aligner.align(cache.samples(i)[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)], phones)
         if timed is None:
             continue
-        flat, name = _flat(timed, phones), cache.rows[i].utt_id
+        flat, name = flattened(timed, phones), cache.rows[i].utt_id
         number = sum(key.split("#")[0] == name for key in alignments)
         alignments[f"{name}#{number}" if number else name] = Aligned(
             flat.letters, flat.stress, flat.word, flat.starts + np.float32(start), flat.ends + np.float32(start)

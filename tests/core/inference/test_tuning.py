@@ -37,8 +37,9 @@ def voice(synthesizer, speech):
 
 def likeness(tuner, asked: Embedding, wanted: Embedding) -> float:
     with torch.no_grad():
-        vectors = torch.tensor(asked.vector), torch.tensor(wanted.vector)
-        heard = torch.stack([tuner._heard(script, *vectors) for script in tuner._scripts]).mean(dim=0)
+        spoken, own = torch.tensor(asked.vector), torch.tensor(wanted.vector)
+        manners = [(script, tuner.synthesizer.manner(script, own)) for script in tuner._scripts]
+        heard = torch.stack([tuner._heard(script, manner, spoken) for script, manner in manners]).mean(dim=0)
     return float((heard / heard.norm()).numpy() @ wanted.vector)
 
 
