@@ -105,6 +105,7 @@ class Toolbox(QObject):
         window.speak.speak_wanted.connect(actions.speaking.clone)
         window.speak.synthesize_wanted.connect(actions.speaking.synthesize)
         window.speak.vocode_wanted.connect(actions.speaking.vocode)
+        window.speak.tuned.toggled.connect(actions.speaking.set_tuned)
         window.speak.dictionary_wanted.connect(self.dialogs.edit_dictionary)
         actions.speaking.seed_drawn.connect(window.speak.show_seed)
 

@@ -251,7 +251,7 @@ class Cloner:
         synthesizer = self._need("synthesizer")
         sentences = split_sentences(text)
         if options.tuned:
-            voice = self._tuned(synthesizer, voice, part(report, 0.0, 0.2))
+            voice = self.tune(voice, part(report, 0.0, 0.2))
             report = part(report, 0.2, 1.0)
         total = max(1, sum(len(s.text) for s in sentences))
         done = 0
@@ -266,8 +266,12 @@ class Cloner:
             yield mel, alignment, sentence, part(stage, share, 1.0)
         report(1.0, "")
 
-    def _tuned(self, synthesizer: Synthesizer, voice: Embedding, report: Report) -> Embedding:
-        """What to ask this synthesizer for, to hear this voice; the voice itself where it cannot be tuned."""
+    def tune(self, voice: Embedding, report: Report = silent) -> Embedding:
+        """What to ask the synthesizer for, to hear this voice; the voice itself where it cannot be tuned.
+
+        Speaking does it by itself; done before, the first sound comes without that second. Raises ModelError.
+        """
+        synthesizer = self._need("synthesizer")
         if not hasattr(synthesizer, "said"):  # nothing to differentiate
             return voice
         from core.inference.tuning import tuner_for

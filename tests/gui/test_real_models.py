@@ -68,6 +68,20 @@ def test_the_first_sound_comes_within_a_second_of_the_click(qtbot, real, devices
     pytest.fail(f"first sound after {seen} s")
 
 
+def test_a_new_voice_is_tuned_to_while_the_person_types(qtbot, real, load, speech, settled):
+    (_, _), (_, waveform) = speech(2)
+    load(real, "bert.wav", waveform)
+    (bert,) = real.workspace.utterances_of("bert")
+    tuner = real.tools.cloner._tuner[1]
+    qtbot.waitUntil(lambda: bert.embedding.vector.tobytes() in tuner._tuned, timeout=PATIENCE)
+    settled(real, PATIENCE)
+    searched = []
+    tuner._search = lambda *_: searched.append(1)
+    real.actions.speaking.clone("Good morning.", 0, SpeakOptions())
+    settled(real, PATIENCE)
+    assert len(real.workspace.takes) == 2 and not searched
+
+
 @pytest.mark.parametrize("work", ["speak", "speak with Griffin-Lim", "embed a minute"])
 def test_a_cancel_is_obeyed_within_a_quarter_of_a_second(qtbot, real, settled, work):
     """Until the worker itself is free again, not only until the window looks as if it were."""

@@ -5,8 +5,11 @@ import time
 import numpy as np
 import pytest
 from PyQt5.QtCore import Qt
+from window_fakes import tone
 
+from core.errors import ModelError
 from core.types import SpeakOptions
+from toolbox.actions.speaking import TUNE_AFTER
 
 TEXT = "The first sentence is here.\n\nThe second one follows it.\nAnd here is the third."
 
@@ -103,6 +106,75 @@ def test_a_random_seed_is_shown_and_kept_in_the_receipt(qtbot, ready, settled):
     assert first.receipt.seed != second.receipt.seed
     assert ready.window.speak.seed.value() == second.receipt.seed
     assert not ready.window.speak.seed.isEnabled()
+
+
+@pytest.fixture
+def tuned(toolbox, monkeypatch):
+    """The voices tuned to, in the models lane."""
+    found = []
+    monkeypatch.setattr(toolbox.tools.cloner, "tune", lambda voice, report=None: found.append(voice) or voice)
+    return found
+
+
+def test_a_voice_is_tuned_to_before_anybody_speaks(qtbot, toolbox, tuned, load):
+    submitted = []
+    toolbox.lanes["models"].submitted.connect(submitted.append)
+    load(toolbox, "anna_1.wav")
+    load(toolbox, "bert_1.wav", tone(hz=150.0))
+    qtbot.waitUntil(lambda: bool(tuned))
+    (bert,) = toolbox.workspace.utterances_of("bert")
+    np.testing.assert_array_equal(tuned[-1].vector, bert.embedding.vector)
+    assert all(job.quiet for job in submitted if job.verb == "tune") and not toolbox.window.jobs.busy
+    tuned.clear()
+    load(toolbox, "bert_2.wav", tone(hz=180.0))  # the voice is another now, and chosen still
+    qtbot.waitUntil(lambda: bool(tuned))
+    assert not np.array_equal(tuned[-1].vector, bert.embedding.vector)
+
+
+def test_who_does_not_want_tuning_does_not_get_it_in_advance(qtbot, toolbox, tuned, load):
+    toolbox.window.speak.tuned.setChecked(False)
+    load(toolbox)
+    qtbot.wait(2 * TUNE_AFTER)
+    assert not tuned
+    toolbox.window.speak.tuned.setChecked(True)
+    qtbot.waitUntil(lambda: len(tuned) == 1)
+
+
+def test_another_voice_ends_the_tuning_to_the_first(qtbot, toolbox, load, monkeypatch, texts):
+    begun, ended = [], []
+
+    def tune(voice, report):
+        begun.append(voice)
+        try:
+            while True:
+                report(0.5, "tuning")
+                time.sleep(0.005)
+        finally:
+            ended.append(voice)
+
+    load(toolbox, "anna_1.wav")
+    monkeypatch.setattr(toolbox.tools.cloner, "tune", tune)
+    toolbox.actions.speaking.tune_soon()
+    qtbot.waitUntil(lambda: len(begun) == 1)
+    monkeypatch.setattr(toolbox.tools.cloner, "tune", lambda voice, report: None)
+    load(toolbox, "bert_1.wav", tone(hz=150.0))
+    assert len(ended) == 1 and texts(toolbox).count("tun") == 0
+
+
+def test_a_voice_that_cannot_be_tuned_to_is_said_by_who_speaks_not_before(qtbot, toolbox, load, monkeypatch, texts):
+    def tune(voice, report=None):
+        tried.append(voice)
+        raise ModelError("voiceprint is damaged.", "Restore it.")
+
+    tried = []
+    monkeypatch.setattr(toolbox.tools.cloner, "tune", tune)
+    load(toolbox)
+    qtbot.waitUntil(lambda: bool(tried))
+    qtbot.waitUntil(lambda: not toolbox.lanes["models"].jobs)
+    assert "damaged" not in texts(toolbox)
+    toolbox.window.speak.text.setPlainText("Hello.")
+    toolbox.window.speak.speak.click()
+    qtbot.waitUntil(lambda: "damaged" in texts(toolbox))
 
 
 def test_speed_variation_and_pitch_reach_the_request_and_are_remembered(qtbot, ready, make_toolbox, settled):

@@ -53,6 +53,7 @@ class Actions(QObject):
         self.speaking = SpeakingActions(tools, self)
         self.models = ModelActions(tools, self)
         self.models.loaded.connect(self.voices.resume)
+        self.models.loaded.connect(self.speaking.tune_soon)
         tools.sound.failed.connect(lambda error: tools.notices.failure(error, key="sound"))
         tools.sound.playback_started.connect(tools.workspace.set_playing)
         tools.sound.playback_stopped.connect(lambda key: tools.workspace.set_playing(None))

@@ -1,11 +1,12 @@
 """Text becomes takes: synthesized, vocoded, heard, exported, removed."""
 
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from PyQt5.QtCore import QObject, pyqtSignal
+from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
 from core.errors import VoiceError
 from core.types import SpeakOptions, Take, Utterance, Waveform, mean_embedding
@@ -14,6 +15,7 @@ from toolbox.jobs import Job
 from toolbox.sound import Stream
 
 FRESH_SEEDS = 100_000  # five digits: seen at a glance, told over the telephone
+TUNE_AFTER = 400  # ms that a voice stays chosen before it is tuned to: who walks through a list waits for nothing
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg")
 _PENDING, _WORD = "pending", "word"  # the keys of playbacks whose take does not exist yet, or never will
 
@@ -26,6 +28,55 @@ class SpeakingActions(QObject):
     def __init__(self, tools: "actions.Tools", parent: QObject):
         super().__init__(parent)
         self.tools = tools
+        self._tunes = True
+        self._tuning: Job | None = None
+        self._tune_soon = QTimer(self, singleShot=True, interval=TUNE_AFTER)
+        self._tune_soon.timeout.connect(self._tune)
+        for changed in (
+            tools.workspace.voice_changed,
+            tools.workspace.utterance_added,
+            tools.workspace.utterance_removed,
+            tools.workspace.utterance_changed,
+        ):
+            changed.connect(self.tune_soon)
+        tools.models.submitted.connect(self._give_way)
+
+    # --- tuning in advance --------------------------------------------------------------------------------------
+
+    def set_tuned(self, tuned: bool) -> None:
+        """Whether the person wants voices tuned to."""
+        self._tunes = tuned
+        self.tune_soon()
+
+    def tune_soon(self) -> None:
+        """Tunes to the chosen voice while nothing else is asked for, so that its first sound does not wait for it."""
+        if self._tuning is not None:
+            self._tuning.cancel()
+        self._tune_soon.start()
+
+    def _give_way(self, job: Job) -> None:
+        """Nothing waits for a tuning but who speaks: it is part of that."""
+        if self._tuning is not None and job is not self._tuning and job.verb != "speak":
+            self.tune_soon()
+
+    def _tune(self) -> None:
+        cloner, utterances = self.tools.cloner, self.tools.workspace.voice_utterances()
+        if not self._tunes or not utterances or cloner.synthesizer is None:
+            return
+        if self.tools.models.jobs:  # somebody waits for something else
+            self._tune_soon.start()
+            return
+
+        def work(report) -> None:
+            with contextlib.suppress(VoiceError):  # who speaks hears of it
+                cloner.tune(mean_embedding([u.embedding for u in utterances]), report)
+
+        def ended() -> None:
+            self._tuning = None
+
+        self._tuning = self.tools.models.submit("Tuning to the voice", work, verb="tune", quiet=True)
+        self._tuning.finished.connect(ended)
+        self._tuning.failed.connect(self.tools.notices.failure)
 
     # --- making -------------------------------------------------------------------------------------------------
 

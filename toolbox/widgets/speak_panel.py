@@ -46,7 +46,8 @@ class SpeakPanel(Card):
         self.tuned.setChecked(True)
         self.tuned.setAccessibleName("Tune to the voice")
         self.tuned.setToolTip(
-            "Lets the synthesizer find out how to sound most like this voice; a second or two, once for each voice"
+            "Lets the synthesizer find out how to sound most like this voice; a second or two, once for each voice, "
+            "while you type"
         )
         row.addWidget(self.tuned)
         self.body.addLayout(row)
