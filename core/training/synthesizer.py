@@ -114,6 +114,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--critic-from", type=float, default=CRITIC_FROM, help="the share of the time before the critic"
     )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the order of the pieces; runs that differ in it can be blended"
+    )
     parser.add_argument("--no-ear", action="store_true", help="without our encoder's opinion of the voices made")
     parser.add_argument("--name", default="tempo")
     parser.add_argument("--frames", type=int, default=1600, help="frames in a batch")
@@ -135,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
-    torch.manual_seed(0)
+    torch.manual_seed(args.seed)
     resume_path = args.runs / f"{args.name}.pt"
     state = load_resume(resume_path) if args.resume else None
     published = registry.find("synthesizer", args.name, args.output) if args.from_published and not state else None
@@ -175,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
         else TempoConfig(ALPHABET.size, f0_mean=constants.f0_mean, f0_std=constants.f0_std, **small)
     )
     ear, people = (None, None) if args.smoke or args.no_ear else _ear_and_people(constants)
-    trainer = Trainer(config, constants, device, args.minutes * 60, args.rate, ear, people, args.critic_from)
+    trainer = Trainer(config, constants, device, args.minutes * 60, args.rate, ear, people, args.critic_from, args.seed)
     if state:
         trainer.restore(state)
     elif published:
@@ -200,7 +203,7 @@ def _ear_and_people(constants: Constants) -> tuple[Ear | None, People | None]:
 
 
 def _loop(trainer: Trainer, pieces: Pieces, held_back: list[int], args: argparse.Namespace, resume_path: Path) -> None:
-    rng = random.Random(trainer.steps)
+    rng = random.Random(trainer.seed + trainer.steps)
     weights = KIND_WEIGHTS if trainer.share < trainer.critic_from else LATE_KIND_WEIGHTS
     batches = pieces.endless(rng, args.frames, SPEAKER_MINUTES, weights)
     sums: dict[str, float] = {}

@@ -109,12 +109,13 @@ class Trainer:
         ear: Ear | None = None,
         people: People | None = None,
         critic_from: float = CRITIC_FROM,
+        seed: int = 0,
     ):
         """ear: to listen to what is made. people: further voices to speak in, which it then listens to as well.
         critic_from: the share of the time before the critic."""
         self.ear, self.people = ear and ear.to(device), people if ear else None
-        self.critic_from = critic_from
-        self.generator = torch.Generator().manual_seed(0)
+        self.critic_from, self.seed = critic_from, seed
+        self.generator = torch.Generator().manual_seed(seed)
         self.config, self.constants, self.device, self.total, self.rate = config, constants, device, seconds, rate
         self.model = Tempo(config).to(device)
         self.average = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
@@ -129,7 +130,7 @@ class Trainer:
         self.seconds = 0.0
         self.earlier = {"steps": 0, "recipe": ""}  # of the published weights that training began with
         self.statistics = {"phone_scale": 1.0, "pause_scale": 1.0, "duration_spread": 0.4, "f0_spread": 0.6}
-        self.rng = random.Random(0)
+        self.rng = random.Random(seed)
 
     @property
     def share(self) -> float:
@@ -278,8 +279,8 @@ class Trainer:
         self.statistics, self.earlier = dict(state["statistics"]), dict(state["earlier"])
         if self.earlier["recipe"]:
             self._keep_pauses()
-        self.rng = random.Random(self.steps)
-        self.generator.manual_seed(self.steps)
+        self.rng = random.Random(self.seed + self.steps)
+        self.generator.manual_seed(self.seed + self.steps)
 
     def card(self, name: str, losses: dict[str, float], parts: list[str]) -> Card:
         """What the published file says of itself. parts: those really learnt from."""
