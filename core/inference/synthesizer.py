@@ -136,13 +136,14 @@ class TempoSynthesizer:
         chances = self.model.pauses(ids, condition, torch.ones(1, len(plain), 1))[0, marks].softmax(-1)
         any_pause = 1 - chances[:, 0]
         given = [script.symbols[k].letters != BOUNDARY for k in marks]
+        inside = [script.owners[k - 1] == script.owners[k + 1] for k in marks]  # of a number: nine | forty
         missing = round(float(any_pause.sum())) - sum(given)
         symbols, taken = list(script.symbols), {k for k, g in zip(marks, given, strict=True) if g}
         for m in torch.argsort(any_pause, descending=True).tolist():
             if missing <= 0:
                 break
             k = marks[m]
-            if any(abs(k - other) < 12 for other in taken):  # never two pauses within about a second
+            if inside[m] or any(abs(k - other) < 12 for other in taken):  # never two pauses within about a second
                 continue
             symbols[k] = Phone(LONG_PAUSE if chances[m, 2] > chances[m, 1] else SHORT_PAUSE)
             taken.add(k)

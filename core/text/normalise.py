@@ -6,6 +6,7 @@ shown over the text as typed.
 """
 
 import re
+import string
 import unicodedata
 from dataclasses import dataclass
 
@@ -139,6 +140,10 @@ def _letters(text: str) -> list[str]:
             name = unicodedata.name(part, "").lower()
             words += re.findall(r"[a-z]+", name.replace("emoji modifier", ""))
     return words
+
+
+LETTERS = frozenset(string.ascii_lowercase) - {"a"} | {"eh"}
+"""Words that `_spell` makes of a letter: a lone "a" is an article."""
 
 
 def _spell(letters: str) -> list[str]:
@@ -308,6 +313,12 @@ def _spoken(core: str, mixed_case: bool, stop: bool, before: str, after: str) ->
     return _letters(core)
 
 
+def _names_a(tail: str, before: str, after: str) -> bool:
+    """Whether a capital A is the letter, as in "vitamin A" or "A, B and C", and not an article in a title."""
+    alone = re.fullmatch(r"[B-HJ-Z]\W*", after)
+    return bool(tail or alone) or (before[-1:].isalnum() and not after[:1].isupper())
+
+
 def normalise(text: str, language: str = "en") -> list[Word]:
     """The words of a text, in order, with what is said for each and the pause after it.
 
@@ -340,6 +351,8 @@ def normalise(text: str, language: str = "en") -> list[Word]:
         before = re.sub(r"\W+$", "", tokens[i - 1]) if i else ""
         after = tokens[i + 1].lstrip("\"'([") if i + 1 < len(tokens) else ""
         spoken = _spoken(core, mixed_case, tail.startswith("."), before, after) if core else []
+        if core == "A" and mixed_case and not head and _names_a(tail, tokens[i - 1] if i else "", after):
+            spoken = _spell(core)
         if (
             core
             and core[0] in _MONEY

@@ -1,12 +1,13 @@
 """A sentence as a synthesizer reads it: symbols in order, each tied to the written word it belongs to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from core.errors import TextError
 from core.text.dictionary import key_of, look_up
-from core.text.normalise import Word, normalise
+from core.text.normalise import LETTERS, Word, normalise
 from core.text.phonemes import Phones, phonemize
 from core.text.symbols import ALPHABETS, BOUNDARY, END, LONG_PAUSE, SHORT_PAUSE, START, Phone
 
@@ -39,7 +40,7 @@ def write_script(sentence: str, language: str = "en", pronunciations: dict[str, 
     clause: list[tuple[int, str]] = []
 
     def flush(mark: str) -> None:
-        phones = phonemize([word for _, word in clause], language)
+        phones = _spelt(clause, phonemize([word for _, word in clause], language))
         for (owner, word), said in zip(clause, phones, strict=True):
             if owner in given:  # all of it at the first of the words that would be said
                 said, given[owner] = given[owner], ()
@@ -70,6 +71,15 @@ def write_script(sentence: str, language: str = "en", pronunciations: dict[str, 
     symbols.append(Phone(END))
     owners.append(-1)
     return Script(tuple(symbols), tuple(owners), tuple(word.written for word in written))
+
+
+def _spelt(clause: list[tuple[int, str]], phones: list[Phones]) -> list[Phones]:
+    """The same phones, but of letters that spell one word the last alone has the main stress, as in "a.m." or "USA"."""
+    phones = list(phones)
+    for k, ((owner, word), (next_owner, following)) in enumerate(pairwise(clause)):
+        if owner == next_owner and word in LETTERS and following in LETTERS:
+            phones[k] = tuple(replace(phone, stress=min(2, 2 * phone.stress)) for phone in phones[k])
+    return phones
 
 
 def _given(written: list[Word], entries: dict[str, str], language: str) -> dict[int, Phones]:

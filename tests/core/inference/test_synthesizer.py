@@ -107,6 +107,17 @@ def test_speed_scales_the_length(synthesizer, voice):
     assert lengths[2] == pytest.approx(lengths[1] / 2, rel=0.12)
 
 
+def test_no_pause_is_added_inside_a_number(synthesizer, voice, monkeypatch):
+    monkeypatch.setattr(
+        synthesizer.model, "pauses", lambda ids, *_: torch.tensor([0.0, 9.0, 0.0]).expand(*ids.shape[:2], 3)
+    )
+    text = "The 1,234,567 people of the town have met at 9:40 on the 21st of the month and paid $17.25 for it."
+    _, alignment = synthesizer.synthesize(text, voice)
+    pauses = [start for symbol, start in zip(alignment.symbols, alignment.starts, strict=True) if symbol == ","]
+    assert len(pauses) > 2
+    assert not [(word, at) for word, start, end in alignment.words for at in pauses if start < at < end]
+
+
 def test_a_pronunciation_changes_its_word_alone(synthesizer, voice):
     text = "They say Nevada's desert is wide."
     own = SpeakOptions(pronunciations=(("nevada", "/nəˈvɑːdə/"),))

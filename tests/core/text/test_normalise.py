@@ -38,6 +38,11 @@ def said(text: str) -> str:
         ("john.doe@example.com", "john dot doe at example dot com"),
         ("www.example.org", "w w w dot example dot org"),
         ("the FBI and NASA", "the f b i and nasa"),
+        ("Plan A is better than plan B.", "plan eh is better than plan b"),
+        ("Ask for A, B and C.", "ask for eh b and c"),
+        ("A B C", "a b c"),  # all of it in capitals: who knows
+        ("A dog read A Tale of Two Cities.", "a dog read a tale of two cities"),
+        ('He said: "A dog!"', "he said a dog"),
         ("HE SAID SO", "he said so"),
         ("salt & pepper", "salt and pepper"),
         ("well-known", "well known"),

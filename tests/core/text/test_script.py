@@ -43,6 +43,17 @@ def test_a_user_pronunciation_is_used():
     assert parse("dʒ_ˈɪ_f")[1] == Phone("ɪ", 1)
 
 
+def test_the_last_of_spelled_letters_has_the_main_stress():
+    def stresses(text, word):
+        script = write_script(text)
+        return [s.stress for s, o in zip(script.symbols, script.owners, strict=True) if o == word and s.stress]
+
+    assert stresses("the USA and us", 1) == [2, 2, 1]
+    assert stresses("at 5 a.m. sharp", 2) == [2, 1]
+    assert stresses("Ask for room B 12.", 3) == [1]
+    assert stresses("I see a bee.", 0) == [1]
+
+
 def test_spelled_letters_are_named_not_read_as_words():
     assert letters(write_script("the USA and us"), 1) == "juːɛseɪ"
 
