@@ -44,7 +44,7 @@ class Cloner:
         self.synthesizer: Synthesizer | None = None
         self.vocoder: Vocoder | None = None
         self._loaded: dict[tuple, Any] = {}
-        self._tuner: tuple[Any, Any] = (None, None)  # a synthesizer, and what tunes it
+        self._tuner: tuple[Any, Any] = ((), None)  # the models it was made beside, and what tunes their voices
 
     # --- models -------------------------------------------------------------------------------------------------
 
@@ -276,8 +276,9 @@ class Cloner:
             return voice
         from core.inference.tuning import tuner_for
 
-        if self._tuner[0] is not synthesizer:
-            self._tuner = synthesizer, tuner_for(synthesizer, self.folder)
+        beside = synthesizer, self.encoder
+        if self._tuner[0] != beside:
+            self._tuner = beside, tuner_for(synthesizer, self.folder)
         tuner = self._tuner[1]
         return tuner.tune(voice, report) if tuner else voice
 

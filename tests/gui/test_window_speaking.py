@@ -177,6 +177,12 @@ def test_a_voice_that_cannot_be_tuned_to_is_said_by_who_speaks_not_before(qtbot,
     qtbot.waitUntil(lambda: "damaged" in texts(toolbox))
 
 
+def test_the_likeness_of_a_tuned_take_is_not_oversold(qtbot, ready, settled):
+    speak(qtbot, ready, settled)
+    row = ready.window.takes.list.itemWidget(ready.window.takes.list.item(0))
+    assert "likeness" in row.facts.text() and "others hear less" in row.toolTip()
+
+
 def test_speed_variation_and_pitch_reach_the_request_and_are_remembered(qtbot, ready, make_toolbox, settled):
     ready.window.speak.speed.setValue(1.25)
     ready.window.speak.variation.setValue(0.2)

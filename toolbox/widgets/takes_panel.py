@@ -80,6 +80,8 @@ class TakeRow(QWidget):
         lines.append(f"Seed {receipt.seed}, speed {options.speed:g}, variation {options.temperature:g}")
         if not options.tuned:
             lines.append("Not tuned to the voice")
+        elif take.embedding is not None:
+            lines.append("Likeness as the encoder hears it that tuning listens with; others hear less")
         if options.pitch:
             lines.append(f"Pitch {options.pitch:+g} semitones")
         made = sum(receipt.timings.get(stage, 0.0) for stage in ("synthesize", "vocode"))

@@ -1,5 +1,8 @@
 """Tuning the published synthesizer to a voice: nearer to it by the ear, repeatable, and never in the way."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 
@@ -85,6 +88,18 @@ def test_speaking_is_tuned_unless_asked_not_to(voice):
     assert "tuning to the voice" in notes
     assert tuned.mel.frames.shape == plain.mel.frames.shape  # the rhythm is the voice's own
     assert not np.allclose(tuned.mel.frames, plain.mel.frames)
+
+
+def test_another_encoder_in_the_folder_is_listened_with(tmp_path, voice):
+    shutil.copytree(PRETRAINED, tmp_path, dirs_exist_ok=True)
+    cloner = Cloner(tmp_path)
+    cloner.select()
+    first = cloner.tune(voice)
+    assert cloner.tune(voice) is first
+    (published,) = (tmp_path / "encoder").glob("*.safetensors")
+    os.utime(published, (1, 1))
+    cloner.select()
+    assert cloner.tune(voice) is not first
 
 
 def test_a_synthesizer_that_cannot_be_tuned_speaks_as_it_is(tmp_path, synthesizer):
