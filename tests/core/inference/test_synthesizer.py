@@ -1,6 +1,7 @@
 """Tempo with tiny random weights: everything but the sound itself."""
 
 from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -107,15 +108,40 @@ def test_speed_scales_the_length(synthesizer, voice):
     assert lengths[2] == pytest.approx(lengths[1] / 2, rel=0.12)
 
 
-def test_no_pause_is_added_inside_a_number(synthesizer, voice, monkeypatch):
+@pytest.fixture
+def pauses(synthesizer, voice, monkeypatch):
+    """The marks of pauses in a text, and the times of their starts, where the model would pause at every word."""
     monkeypatch.setattr(
-        synthesizer.model, "pauses", lambda ids, *_: torch.tensor([0.0, 9.0, 0.0]).expand(*ids.shape[:2], 3)
+        synthesizer.model, "pauses", lambda ids, *_: torch.tensor([0.0, 0.0, 9.0]).expand(*ids.shape[:2], 3)
     )
-    text = "The 1,234,567 people of the town have met at 9:40 on the 21st of the month and paid $17.25 for it."
-    _, alignment = synthesizer.synthesize(text, voice)
-    pauses = [start for symbol, start in zip(alignment.symbols, alignment.starts, strict=True) if symbol == ","]
-    assert len(pauses) > 2
-    assert not [(word, at) for word, start, end in alignment.words for at in pauses if start < at < end]
+
+    def pauses(text):
+        _, alignment = synthesizer.synthesize(text, voice)
+        marks = zip(alignment.symbols, alignment.starts, strict=True)
+        return [(symbol, at) for symbol, at in marks if symbol in ",."], alignment.words
+
+    return pauses
+
+
+def test_no_pause_is_added_inside_a_number(pauses):
+    found, words = pauses(
+        "The 1,234,567 people of the town have met at 9:40 on the 21st of the month and paid $17.25 for it."
+    )
+    assert len(found) > 1
+    assert not [(word, at) for word, start, end in words for _, at in found if start < at < end]
+
+
+def test_a_sentence_is_said_in_one_breath_and_a_long_one_in_several(pauses):
+    clause = "people from the north of the country came home in the spring of last year"
+    assert pauses("She put the letter in a drawer and forgot about it.")[0] == []
+    assert pauses("a short line without a stop")[0] == []
+    assert [mark for mark, _ in pauses("Never, said the old man, will I go back.")[0]] == [",", ","]
+    long, words = pauses(f"{clause} and {clause} and {clause}.")
+    edges = [0.0, *(at for _, at in long), 1e9]
+    assert all(mark == "," for mark, _ in long)
+    assert max(sum(a <= start < b for _, start, _ in words) for a, b in pairwise(edges)) <= 17
+    lost = [mark for mark, _ in pauses(f"{clause} and {clause} and {clause}")[0]]  # its commas are not written
+    assert len(lost) > len(long) and "." in lost
 
 
 def test_a_pronunciation_changes_its_word_alone(synthesizer, voice):
