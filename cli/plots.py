@@ -55,9 +55,7 @@ def spectrogram_table(path: Path, pairs: list[tuple[str, dict[str, np.ndarray]]]
     axes = figure.subplots(len(pairs[0][1]), len(pairs), squeeze=False)
     for column, (title, versions) in enumerate(pairs):
         for axis, (name, samples) in zip(axes[:, column], versions.items(), strict=True):
-            axis.specgram(
-                samples[: 3 * SAMPLE_RATE] + 1e-7, NFFT=512, noverlap=400, Fs=SAMPLE_RATE, vmin=-140, vmax=-30
-            )
+            _spectrogram(axis, samples[: 3 * SAMPLE_RATE])
             axis.set_title(f"{title}: {name}")
             axis.set_ylabel("Hz")
     figure.savefig(path)
@@ -67,5 +65,10 @@ def training_sample(path: Path, real: np.ndarray, made: np.ndarray) -> None:
     """Spectrograms of two sounds, float32 (n,) at 16 kHz, the real one over the made one."""
     axes = (figure := Figure((12, 6), layout="constrained")).subplots(2, 1)
     for axis, samples in zip(axes, (real, made), strict=True):
-        axis.specgram(samples + 1e-7, NFFT=512, noverlap=384, Fs=SAMPLE_RATE, vmin=-140, vmax=-30)
+        _spectrogram(axis, samples)
     figure.savefig(path)
+
+
+def _spectrogram(axis, samples: np.ndarray) -> None:
+    noise = np.random.default_rng(0).normal(0, 1e-7, len(samples))  # digital silence has no logarithm
+    axis.specgram(samples + noise, NFFT=512, noverlap=400, Fs=SAMPLE_RATE, vmin=-140, vmax=-30)
