@@ -24,9 +24,9 @@ SENTENCES = (
     "Join us for a quick lunch by the river, and bring your favourite book.",
     "Few people know how much work goes into a single page of music.",
 )
-STEPS, RATE = 12, 0.005
+STEPS, RATE = 28, 0.005
 KEPT = 64
-"""Voices remembered: tuning one takes a second."""
+"""Voices remembered: tuning one takes two seconds."""
 
 
 class Tuner:
