@@ -16,15 +16,15 @@ import numpy as np
 
 from core.evaluation.measures import missing
 from core.text.phonemes import phonemize
-from core.training.alignment import hear, open_decoder, pronunciation
+from core.training.alignment import FRAME, hear, open_decoder, pronunciation
 from core.training.data import SAMPLE_RATE
 
 LOST, DOUBLED = 1e-6, 0.1
 """The price of leaving a word out, and of saying it twice, as probabilities of the graph. They matter little: with 1e-3
 and 1 there are 5 false alarms in the readings, and 98 % of the cut words are found."""
 
-FRAME = SAMPLE_RATE // 100
-"""Samples in a frame of 10 ms, in which the aligner counts."""
+HOP = round(FRAME * SAMPLE_RATE)
+"""Samples in a frame of the aligner's."""
 
 SHORTEST_PHONE, SILENT = 3, 12
 """What is no second saying of a word, though the aligner takes it for one: a copy of no more frames for each phone than
@@ -67,7 +67,7 @@ def _audibly(samples: np.ndarray, first: tuple[int, int], second: tuple[int, int
     """Whether what the aligner takes for two sayings of a word, spans of frames, can be that."""
     if min(stop - start for start, stop in (first, second)) <= SHORTEST_PHONE * n_phones:
         return False
-    levels = [np.sqrt(np.mean(samples[start * FRAME : stop * FRAME] ** 2)) + 1e-9 for start, stop in (first, second)]
+    levels = [np.sqrt(np.mean(samples[start * HOP : stop * HOP] ** 2)) + 1e-9 for start, stop in (first, second)]
     return 20 * np.log10(min(levels) / max(levels)) > -SILENT
 
 

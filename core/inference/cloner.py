@@ -269,7 +269,7 @@ class Cloner:
     def tune(self, voice: Embedding, report: Report = silent) -> Embedding:
         """What to ask the synthesizer for, to hear this voice; the voice itself where it cannot be tuned.
 
-        Speaking does it by itself; done before, the first sound comes without that second. Raises ModelError.
+        Speaking does it by itself; done before, the first sound need not wait for it. Raises ModelError.
         """
         synthesizer = self._need("synthesizer")
         if not hasattr(synthesizer, "said"):  # nothing to differentiate

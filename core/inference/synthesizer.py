@@ -64,8 +64,10 @@ class TempoSynthesizer:
         report(0.0, "reading")
         script = write_script(sentence, self.language, dict(options.pronunciations))
         with torch.inference_mode(), one_thread():
-            script = self._with_pauses(script, voice, punctuated=any(mark in sentence for mark in ",;:.!?"))
-            frames, mel = self._speak(script, voice, seed, options, report)
+            wanted = voice.wanted if isinstance(voice, TunedVoice) else voice
+            manner = self._condition(torch.tensor(wanted.vector))  # tuning leaves rhythm and melody as they were
+            script = self._with_pauses(script, manner, punctuated=any(mark in sentence for mark in ",;:.!?"))
+            frames, mel = self._speak(script, voice, manner, seed, options, report)
         report(1.0, "")
         return Mel(mel, self.mel_format), self._alignment(script, frames)
 
@@ -78,11 +80,10 @@ class TempoSynthesizer:
             )
 
     def _speak(
-        self, script: Script, voice: Embedding, seed: int, options: SpeakOptions, report: Report
+        self, script: Script, voice: Embedding, manner: Tensor, seed: int, options: SpeakOptions, report: Report
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Frames of each symbol, and the mel (n_mels, n_frames)."""
-        model, wanted = self.model, _manner_of(voice)
-        condition = self._condition(torch.tensor(wanted.vector))
+        """Frames of each symbol, and the mel (n_mels, n_frames). manner: the condition of rhythm and melody."""
+        model, condition = self.model, manner
         ids, mask = self._read(script)
         report(0.1, "rhythm and melody")
         with _reporting(model.text, report, 0.1, 0.3), _reporting(model.prosody_blocks, report, 0.3, 0.4):
@@ -90,7 +91,7 @@ class TempoSynthesizer:
             guess = model.prosody(states, condition, mask)
         guess = self._vary(livelier(guess), seed, options.temperature)
         frames = self._frames(guess[0, :, 0], script, options.speed)
-        if wanted is not voice:
+        if isinstance(voice, TunedVoice):
             condition = self._condition(torch.tensor(voice.vector))
             states = model.encode(ids, condition, mask)
         with _reporting(model.frame_blocks, report, 0.45, 0.95):
@@ -126,7 +127,7 @@ class TempoSynthesizer:
         (ids, mask), condition = self._read(script), self._condition(voice)
         return self._decode(self.model.encode(ids, condition, mask), *manner, condition)
 
-    def _with_pauses(self, script: Script, voice: Embedding, punctuated: bool) -> Script:
+    def _with_pauses(self, script: Script, condition: Tensor, punctuated: bool) -> Script:
         """Adds the pauses that a reader would make where the text asks for none.
 
         Short ones, where a reader would run out of breath; in a long text without punctuation, first as many as the
@@ -137,7 +138,6 @@ class TempoSynthesizer:
             return script
         plain = [Phone(BOUNDARY) if k in set(marks) else symbol for k, symbol in enumerate(script.symbols)]
         ids = torch.from_numpy(ALPHABETS[self.alphabet].encode(plain).astype(np.int64))[None]
-        condition = self._condition(torch.tensor(_manner_of(voice).vector))
         chances = self.model.pauses(ids, condition, torch.ones(1, len(plain), 1))[0, marks].softmax(-1)
         any_pause = 1 - chances[:, 0]
         symbols = list(script.symbols)
@@ -199,11 +199,6 @@ class TempoSynthesizer:
             tuple(float(ends[k]) for k in heard),
             tuple(words),
         )
-
-
-def _manner_of(voice: Embedding) -> Embedding:
-    """Whose rhythm and melody a voice speaks with: tuning leaves them as they were."""
-    return voice.wanted if isinstance(voice, TunedVoice) else voice
 
 
 def livelier(guess: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ shown over the text as typed.
 """
 
 import re
-import string
 import unicodedata
 from dataclasses import dataclass
 
@@ -142,13 +141,13 @@ def _letters(text: str) -> list[str]:
     return words
 
 
-LETTERS = frozenset(string.ascii_lowercase) - {"a"} | {"eh"}
-"""Words that `_spell` makes of a letter: a lone "a" is an article."""
-
-
 def _spell(letters: str) -> list[str]:
     """Letters by their names. A lone "a" would be read as the article."""
     return ["eh" if c == "a" else c for c in letters.lower() if c.isalpha()]
+
+
+LETTERS = frozenset(_spell("abcdefghijklmnopqrstuvwxyz"))
+"""Words that stand for a letter."""
 
 
 def _address(text: str) -> list[str]:

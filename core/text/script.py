@@ -78,7 +78,7 @@ def _spelt(clause: list[tuple[int, str]], phones: list[Phones]) -> list[Phones]:
     phones = list(phones)
     for k, ((owner, word), (next_owner, following)) in enumerate(pairwise(clause)):
         if owner == next_owner and word in LETTERS and following in LETTERS:
-            phones[k] = tuple(replace(phone, stress=min(2, 2 * phone.stress)) for phone in phones[k])
+            phones[k] = tuple(replace(phone, stress=2 if phone.stress else 0) for phone in phones[k])
     return phones
 
 

@@ -112,7 +112,7 @@ class Trainer:
         seed: int = 0,
     ):
         """ear: to listen to what is made. people: further voices to speak in, which it then listens to as well.
-        critic_from: the share of the time before the critic."""
+        critic_from: the share of the time before the critic. seed: of all that is drawn."""
         self.ear, self.people = ear and ear.to(device), people if ear else None
         self.critic_from, self.seed = critic_from, seed
         self.generator = torch.Generator().manual_seed(seed)

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from core.text.phonemes import phonemize
-from core.training.alignment import Aligned, Aligner, flattened, hear, save_alignments
+from core.training.alignment import FRAME, Aligned, Aligner, flattened, hear, save_alignments
 from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
 from core.training.features import make_part
 from core.training.people import UNTRANSCRIBED, readers_apart
 
-FRAME = 0.01  # seconds per recogniser frame
 SURE, LEAST, WORDS = 0.6, 0.1, 3
 """A phrase is kept when its words' posterior probabilities have this mean and minimum, and there are so many words."""
 

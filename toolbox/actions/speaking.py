@@ -29,7 +29,6 @@ class SpeakingActions(QObject):
         super().__init__(parent)
         self.tools = tools
         self._tunes = True
-        self._tuning: Job | None = None
         self._tune_soon = QTimer(self, singleShot=True, interval=TUNE_AFTER)
         self._tune_soon.timeout.connect(self._tune)
         for changed in (
@@ -50,14 +49,17 @@ class SpeakingActions(QObject):
 
     def tune_soon(self) -> None:
         """Tunes to the chosen voice while nothing else is asked for, so that its first sound does not wait for it."""
-        if self._tuning is not None:
-            self._tuning.cancel()
+        for job in self._tunings():
+            job.cancel()
         self._tune_soon.start()
 
     def _give_way(self, job: Job) -> None:
         """Nothing waits for a tuning but who speaks: it is part of that."""
-        if self._tuning is not None and job is not self._tuning and job.verb != "speak":
+        if job.verb not in ("tune", "speak") and self._tunings():
             self.tune_soon()
+
+    def _tunings(self) -> list[Job]:
+        return [job for job in self.tools.models.jobs.values() if job.verb == "tune"]
 
     def _tune(self) -> None:
         cloner, utterances = self.tools.cloner, self.tools.workspace.voice_utterances()
@@ -71,12 +73,8 @@ class SpeakingActions(QObject):
             with contextlib.suppress(VoiceError):  # who speaks hears of it
                 cloner.tune(mean_embedding([u.embedding for u in utterances]), report)
 
-        def ended() -> None:
-            self._tuning = None
-
-        self._tuning = self.tools.models.submit("Tuning to the voice", work, verb="tune", quiet=True)
-        self._tuning.finished.connect(ended)
-        self._tuning.failed.connect(self.tools.notices.failure)
+        job = self.tools.models.submit("Tuning to the voice", work, verb="tune", quiet=True)
+        job.failed.connect(self.tools.notices.failure)
 
     # --- making -------------------------------------------------------------------------------------------------
 

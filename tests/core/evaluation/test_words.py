@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import VoiceError
-from core.evaluation.words import FRAME, _audibly, lost_and_doubled
+from core.evaluation.words import HOP, _audibly, lost_and_doubled
 from core.inference.cloner import Cloner
 from core.inference.registry import PRETRAINED, available
 from core.types import Embedding
@@ -52,8 +52,8 @@ def test_a_word_heard_twice_is_doubled(take, number):
 
 
 def test_a_pause_and_a_blink_are_no_second_saying():
-    loud = np.random.default_rng(0).normal(0, 0.1, 40 * FRAME)
-    faint = np.concatenate([0.02 * loud[: 20 * FRAME], loud[20 * FRAME :]])  # 34 dB down
+    loud = np.random.default_rng(0).normal(0, 0.1, 40 * HOP)
+    faint = np.concatenate([0.02 * loud[: 20 * HOP], loud[20 * HOP :]])  # 34 dB down
     assert _audibly(loud, (5, 20), (20, 35), 2)
     assert not _audibly(faint, (5, 20), (20, 35), 2)
     assert not _audibly(loud, (14, 20), (20, 35), 2)  # 60 ms for two phones
