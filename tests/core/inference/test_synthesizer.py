@@ -13,6 +13,7 @@ from core.inference.registry import Card
 from core.inference.synthesizer import TempoSynthesizer
 from core.models.tempo import Tempo, TempoConfig
 from core.roles import Synthesizer
+from core.text.script import write_script
 from core.text.symbols import ALPHABETS
 from core.training.checkpoint import publish
 from core.types import PROJECT_MEL, Embedding, SpeakOptions
@@ -121,6 +122,17 @@ def pauses(synthesizer, voice, monkeypatch):
         return [(symbol, at) for symbol, at in marks if symbol in ",."], alignment.words
 
     return pauses
+
+
+def test_phones_are_drawn_out_only_before_a_pause(synthesizer):
+    script = write_script("Two of them, and four")
+    letters = [symbol.letters for symbol in script.symbols]
+    frames = synthesizer._frames(torch.full((len(letters),), 3.0), script, 1.0).tolist()  # 20 frames meant for each
+    vowel = {letters[k]: frames[k] for k in range(len(letters)) if letters[k] in ("uː", "ɛ", "æ", "oːɹ", "ɔːɹ")}
+    inside, resting = (vowel["uː"], vowel["æ"]), (vowel["ɛ"], frames[letters.index("m")], frames[-2])
+    assert max(inside) < 0.85 * min(resting)
+    short = synthesizer._frames(torch.full((len(letters),), 1.5), script, 1.0).tolist()
+    assert short[letters.index("uː")] == pytest.approx(short[letters.index("ɛ")], abs=1)
 
 
 def test_no_pause_is_added_inside_a_number(pauses):
