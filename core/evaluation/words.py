@@ -4,9 +4,11 @@ The sound is aligned to a small graph rather than to the text alone: at each wor
 it twice, at a price. Where it pays the price, the sound says so. pocketsphinx, as in core.training.alignment.
 
 Measured with the prices below. 28 held-back readings of training speakers, 399 words: 3 (0.8 %) called lost that are
-there ("a", "the", swallowed), none doubled. In the same readings, damaged: of 56 words cut out of the wave 93 % are
-found (98 % of those with two phones or more), of 56 words repeated in the wave 88 % (94 %; a doubled "a" is a long
-"a"). In 20 synthesized sentences, 213 words: no false alarm; of 40 words cut out 98 %, of 40 repeated all are found.
+there ("a", "the", swallowed), none doubled; in 150 of training texts, 1651 words, 11 and 3. In the 28, damaged: of 56
+words cut out of the wave 93 % are found (98 % of those with two phones or more), of 56 words repeated in the wave 88 %
+(94 %; a doubled "a" is a long "a"). Repeated as the same speaker said them elsewhere, 114 of 120 words are found, of
+words that are one vowel ("I", "a") only 54 of 120. In 20 synthesized sentences, 213 words: no false alarm; of 40 words
+cut out 98 %, of 40 repeated all are found.
 """
 
 from collections.abc import Sequence
