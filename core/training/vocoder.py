@@ -182,12 +182,16 @@ class Trainer:
         decay = min(0.998, (1 + self.steps["model"]) / (20 + self.steps["model"]))
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay) if name.startswith("net.") else self.average[name].copy_(
-                    value
-                )
+                if name.startswith("net."):
+                    self.average[name].lerp_(value, 1 - decay)
         return {name: value.item() for name, value in losses.items()}
 
+    def _take_reader(self) -> None:
+        """The pitch reader is not averaged: the average takes it as it is."""
+        self.average.update({f"pitch.{k}": v.detach().clone() for k, v in self.model.pitch.state_dict().items()})
+
     def averaged(self) -> Vocos:
+        self._take_reader()
         model = Vocos(replace(self.model.config, corrections=CORRECTIONS)).to(self.device)
         model.load_state_dict(self.average)
         return model.eval()
@@ -229,6 +233,7 @@ class Trainer:
         return {"log": log.item(), "conv": convergence.item(), "mel": (self.mel(made) - mel).abs().mean().item()}, made
 
     def publish(self, folder: Path, metrics: dict) -> Path:
+        self._take_reader()
         card = Card(
             "vocoder",
             "vocos",

@@ -6,7 +6,7 @@ import torch
 
 from cli.plots import training_sample
 from core.errors import ModelError
-from core.inference.registry import Card, load, read_card
+from core.inference.registry import Card, load, read_card, read_tensors
 from core.models.vocos import Config, Vocos
 from core.training.crops import Crops, between
 from core.training.pitch import track_pitch, trusted
@@ -29,6 +29,15 @@ def test_two_steps_publish_a_vocoder_that_speaks_and_resume(tmp_path, capsys):
     assert main([*options, "--from-published", "--runs", str(tmp_path / "other")]) == 0
     assert "begins with" in capsys.readouterr().err
     assert read_card(tmp_path / "models" / "vocoder" / "vocos.safetensors").steps == 4
+
+
+def test_a_reader_taught_alone_is_published(tmp_path):
+    trainer = Trainer(Config(channels=8, blocks=1, pitch_channels=8, pitch_blocks=1), torch.device("cpu"), 1e-3)
+    before = read_tensors(read_card(trainer.publish(tmp_path, {})))["pitch.net.out.weight"].clone()
+    trainer.pitch_step(torch.randn(2, 3200), torch.full((2, 17), 120.0), 0.0)
+    after = read_tensors(read_card(trainer.publish(tmp_path, {})))["pitch.net.out.weight"]
+    assert not torch.equal(before, after)
+    assert torch.equal(after, trainer.model.pitch.net.out.weight.detach().to(after.dtype))
 
 
 def test_published_weights_of_another_size_are_not_begun_with():
