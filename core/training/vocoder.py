@@ -85,7 +85,7 @@ class Trainer:
     def __init__(self, config: Config, device: torch.device, rate: float, adversary_channels: int = 16):
         self.device, self.rate = device, rate
         self.model = Vocos(config, torch.tensor(mel_filters(PROJECT_MEL))).to(device)
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.average = self._filters()  # of the filters alone: the pitch reader is taken as it is
         self.adversary = SpectrogramDiscriminator(adversary_channels).to(device)
         self.mel = MelLayer(PROJECT_MEL).to(device)
         self.spectral = SpectralLoss().to(device)
@@ -181,19 +181,21 @@ class Trainer:
         self._step("model", loss, self.model.net.parameters(), share)
         decay = min(0.998, (1 + self.steps["model"]) / (20 + self.steps["model"]))
         with torch.no_grad():
-            for name, value in self.model.state_dict().items():
-                if name.startswith("net."):
-                    self.average[name].lerp_(value, 1 - decay)
+            for name, value in self.model.net.state_dict(prefix="net.").items():
+                self.average[name].lerp_(value, 1 - decay)
         return {name: value.item() for name, value in losses.items()}
 
-    def _take_reader(self) -> None:
-        """The pitch reader is not averaged: the average takes it as it is."""
-        self.average.update({f"pitch.{k}": v.detach().clone() for k, v in self.model.pitch.state_dict().items()})
+    def _filters(self) -> dict[str, Tensor]:
+        """A copy of the weights of the filters as they stand."""
+        return {name: value.detach().clone() for name, value in self.model.net.state_dict(prefix="net.").items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is judged and published: the filters' average, and the rest of the model."""
+        return self.model.state_dict() | self.average
 
     def averaged(self) -> Vocos:
-        self._take_reader()
         model = Vocos(replace(self.model.config, corrections=CORRECTIONS)).to(self.device)
-        model.load_state_dict(self.average)
+        model.load_state_dict(self.weights())
         return model.eval()
 
     def state(self) -> dict:
@@ -206,7 +208,7 @@ class Trainer:
 
     def load(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
-        self.average = {k: v.to(self.device) for k, v in state["average"].items()}
+        self.average = {name: state["average"][name].to(self.device) for name in self.average}
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         self.adversary.load_state_dict(state["adversary"])
@@ -220,7 +222,7 @@ class Trainer:
             raise ModelError(
                 f"The published vocoder {card.name} has other sizes than this one.", "Leave out --from-published."
             ) from error
-        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.average = self._filters()
         self.earlier = {"steps": card.steps, "minutes": card.extra.get("minutes", 0.0)}
 
     @torch.no_grad()
@@ -233,7 +235,6 @@ class Trainer:
         return {"log": log.item(), "conv": convergence.item(), "mel": (self.mel(made) - mel).abs().mean().item()}, made
 
     def publish(self, folder: Path, metrics: dict) -> Path:
-        self._take_reader()
         card = Card(
             "vocoder",
             "vocos",
@@ -246,7 +247,7 @@ class Trainer:
             licence="GPL-3.0-or-later",
             extra={"rank": 1, "minutes": round(self.earlier["minutes"] + self.seconds / 60, 1)},
         )
-        return publish(card, self.average, folder)
+        return publish(card, self.weights(), folder)
 
 
 def say(text: str) -> None:
