@@ -72,7 +72,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--from-published", action="store_true", help="begin with the published weights, not with random ones")
     add("--runs", type=Path, default=REPOSITORY / "runs" / "vocoder", help="resume file, pictures, samples")
     add("--publish", type=Path, default=PRETRAINED, help="folder of published models")
-    add("--publish-minutes", type=float, default=10)
+    add(
+        "--publish-minutes", type=float, default=10, help="between resume files, and from the filters' stage on weights"
+    )
     add("--show-steps", type=int, default=1000, help="steps between validations with picture and sample")
     add("--seed", type=int, default=0)
     add("--smoke", action="store_true", help="two steps of each stage on synthetic sound, with a tiny network")
@@ -319,7 +321,7 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
     crops = Crops(cache, rows, samples, seed)
     validation = torch.tensor(validation_sounds(cache, 2 if args.smoke else 12), device=device)
     end, pitch_end = args.minutes * 60, args.pitch_minutes * 60
-    last = last_publish = time.monotonic()
+    last = last_saved = time.monotonic()
     sums: dict[str, list[float]] = {}
 
     def running(stage: str, until: float) -> bool:
@@ -337,6 +339,14 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
             say(f"{stage} {trainer.steps[stage]} at {trainer.seconds / 60:.1f} min: {text}")
             sums.clear()
 
+    def save_if_due() -> bool:
+        nonlocal last_saved
+        if time.monotonic() - last_saved <= args.publish_minutes * 60:
+            return False
+        last_saved = time.monotonic()
+        save_resume(resume_path, trainer.state())
+        return True
+
     if running("pitch", pitch_end):
         labelled = rows if args.smoke else choose_rows(cache, 40)
         if args.smoke:
@@ -348,6 +358,7 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
         while running("pitch", pitch_end):
             sound, f0 = (torch.tensor(a, device=device) for a in pitched.batch(2 * args.batch))
             account("pitch", trainer.pitch_step(sound, f0, trainer.seconds / max(pitch_end, 1e-9)))
+            save_if_due()
         if not args.smoke:
             save_resume(resume_path, trainer.state())
     pairs = None
@@ -377,9 +388,7 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
             pick = trainer.steps["model"] // args.show_steps % len(made)
             sounds = validation[pick].cpu().numpy(), made[pick].cpu().numpy()
             keep_sample(args.runs / "samples", trainer.steps["model"], *sounds, draw)
-        if time.monotonic() - last_publish > args.publish_minutes * 60:
-            last_publish = time.monotonic()
-            save_resume(resume_path, trainer.state())
+        if save_if_due():
             trainer.publish(args.publish, {f"val_seen_{k}": round(v, 4) for k, v in metrics.items()})
     metrics, made = trainer.validate(validation)
     sounds = validation[0].cpu().numpy(), made[0].cpu().numpy()

@@ -31,6 +31,15 @@ def test_two_steps_publish_a_vocoder_that_speaks_and_resume(tmp_path, capsys):
     assert read_card(tmp_path / "models" / "vocoder" / "vocos.safetensors").steps == 4
 
 
+def test_every_stage_keeps_what_it_has_learnt(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr("core.training.vocoder.save_resume", lambda path, state: saved.append(state["steps"]))
+    options = ["--smoke", "--threads", "1", "--device", "cpu", "--publish-minutes", "0"]
+    assert main([*options, "--publish", str(tmp_path / "models"), "--runs", str(tmp_path / "runs")]) == 0
+    assert [steps["pitch"] for steps in saved][:2] == [1, 2]
+    assert [steps["model"] for steps in saved][2:] == [1, 2, 2]
+
+
 def test_a_reader_taught_alone_is_published(tmp_path):
     trainer = Trainer(Config(channels=8, blocks=1, pitch_channels=8, pitch_blocks=1), torch.device("cpu"), 1e-3)
     before = read_tensors(read_card(trainer.publish(tmp_path, {})))["pitch.net.out.weight"].clone()
