@@ -319,3 +319,7 @@ def test_a_label_goes_where_it_hides_least():
     assert label_box(at, 60, 16, 13, np.array([[100.0, 100.0]]), room).left() > 100
     assert label_box(at, 60, 16, 13, np.array([[100.0, 100.0], [140.0, 100.0]]), room).right() < 100
     assert label_box(QPointF(290, 100), 60, 16, 13, np.array([[290.0, 100.0]]), room).right() < 290
+    # A crowd above and at both sides, as readings of one voice make it: beside and a little lower is free.
+    crowd = np.array([[100.0, 100.0], [80.0, 93.0], [120.0, 93.0], [100.0, 80.0], [95.0, 125.0]])
+    box = label_box(at, 60, 16, 13, crowd, room)
+    assert box.left() > 100 and box.top() >= 100

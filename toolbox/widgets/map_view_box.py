@@ -78,8 +78,11 @@ def pushed_apart(places: np.ndarray, gap: float = 8.5, rounds: int = 12) -> np.n
 
 
 def label_box(at: QPointF, wide: float, high: float, reach: float, points: np.ndarray, room: QRectF) -> QRectF:
-    """Where a label beside `at` hides the fewest points (n, 2): at the right, left, above or below, within `room`."""
-    corners = [(reach, -high / 2), (-reach - wide, -high / 2), (-wide / 2, -reach - high), (-wide / 2, reach)]
+    """Where a label beside `at` hides the fewest points (n, 2), within `room`: at the right, left, above, below, or
+    at a side but a little lower or higher."""
+    right, left = reach, -reach - wide
+    corners = [(right, -high / 2), (left, -high / 2), (-wide / 2, -reach - high), (-wide / 2, reach)]
+    corners += [(right, 0), (left, 0), (right, -high), (left, -high)]
     best, least = QRectF(), np.inf
     for k, (dx, dy) in enumerate(corners):
         box = QRectF(at.x() + dx, at.y() + dy, wide, high)
