@@ -19,8 +19,6 @@ STEP_FRAMES = 80
 """Frames from one window to the next: half of it."""
 LEVEL_DB = -30.0
 """Quieter sound is raised to this level, in dB of full scale."""
-SPEECH_ENERGY = 0.0038
-"""Mean energy of speech at that level, its bands weighted by `band_widths`."""
 
 
 def rms_level(samples: np.ndarray) -> float:
@@ -33,11 +31,6 @@ def raise_level(samples: np.ndarray, level: float = LEVEL_DB) -> np.ndarray:
     """float32 (n_samples,), raised to `level` dB of full scale if it is quieter, otherwise as it was."""
     gain = level - rms_level(samples)
     return samples * np.float32(10 ** (gain / 20)) if gain > 0 else samples
-
-
-def set_level(samples: np.ndarray, level: float = LEVEL_DB) -> np.ndarray:
-    """float32 (n_samples,), raised or lowered to `level` dB of full scale."""
-    return samples * np.float32(10 ** ((level - rms_level(samples)) / 20))
 
 
 def partial_starts(n_samples: int, step_frames: int = STEP_FRAMES) -> list[int]:

@@ -10,10 +10,8 @@ from core.audio.partials import (
     WINDOW_FRAMES,
     partial_mels,
     partial_starts,
-    power_mel,
     raise_level,
     rms_level,
-    set_level,
 )
 from core.audio.speech import SAMPLE_RATE, speech_mask, speech_seconds, trim_silence
 from core.errors import SilentAudio, TooShort
@@ -68,17 +66,14 @@ def find_speech(waveform: Waveform, report: Report) -> np.ndarray:
 class WindowedEncoder:
     """What all encoders here share: find the speech, embed it window by window, average.
 
-    name: the model's; space: of its embeddings. Children give `network` and `windows`.
+    name: the model's; space: of its embeddings.
     """
 
-    network: torch.nn.Module
-
-    def __init__(self, card: Card):
+    def __init__(self, card: Card, network: torch.nn.Module, tensors: dict[str, torch.Tensor]):
+        """Raises RuntimeError for weights that do not fit the network."""
         self.name, self.space = card.name, card.space
-
-    def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
-        """Batches of the network's input, float32 (n, n_frames, n_mels), each with the share done after it."""
-        raise NotImplementedError
+        self.network = network.eval()
+        self.network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
 
     def embed(self, waveform: Waveform, report: Report = silent) -> tuple[Embedding, np.ndarray]:
         """The voice of one utterance, and its partials, float32 (n_partials, d), each of norm 1.
@@ -94,7 +89,7 @@ class WindowedEncoder:
         partials = []
         report(0.0, "embedding")
         with torch.inference_mode():
-            for done, mels in self.windows(speech):
+            for done, mels in _windows(speech):
                 partials.append(self.network(torch.from_numpy(mels)).numpy())
                 report(done, "embedding")
         partials = np.concatenate(partials)
@@ -107,51 +102,23 @@ class VoiceprintEncoder(WindowedEncoder):
     """Our own encoder. Raises KeyError, TypeError or RuntimeError for weights that do not fit the card."""
 
     def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
-        super().__init__(card)
-        config = {key: tuple(value) if isinstance(value, list) else value for key, value in card.config.items()}
-        self.network = Voiceprint(VoiceprintConfig(**config)).eval()
-        self._floor = float(card.extra.get("log_floor", 1e-6))
-        # Batch norm's counters matter to training alone, so they are not published.
-        counters = {
-            name: value for name, value in self.network.state_dict().items() if name.endswith("num_batches_tracked")
-        }
-        self.network.load_state_dict(
-            {**counters, **{name: value.float() for name, value in tensors.items()}}, strict=True
-        )
-
-    def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
-        speech = set_level(speech)
-        hop = ENCODER_MEL.hop_length
-        if len(speech) < WINDOW_FRAMES * hop:  # one window, as long as it is: silence is no part of a voice
-            yield 1.0, np.log(power_mel(speech)[None] + np.float32(self._floor))
-            return
-        # The last window ends with the speech rather than in padding.
-        latest = len(speech) // hop - WINDOW_FRAMES
-        starts = sorted({min(start, latest) for start in partial_starts(len(speech))})
-        yield from _batches(speech, starts, lambda mels: np.log(mels + np.float32(self._floor)))
+        super().__init__(card, Voiceprint(VoiceprintConfig(**card.config)), tensors)
 
 
 class GE2EEncoder(WindowedEncoder):
     """The published encoder, its weights in our container. Raises KeyError, RuntimeError for other weights."""
 
     def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
-        super().__init__(card)
-        self.network = GE2E(GE2EConfig.of(tensors)).eval()
-        self.network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=True)
-        self._set_level = bool(card.extra.get("set_level"))
-
-    def windows(self, speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
-        if self._set_level:  # the published weights were never shown loud sound brought down
-            speech = set_level(speech)
-        yield from _batches(speech, partial_starts(len(speech)), lambda mels: mels)
+        super().__init__(card, GE2E(GE2EConfig.of(tensors)), tensors)
 
 
-def _batches(speech: np.ndarray, starts: list[int], finish) -> Iterator[tuple[float, np.ndarray]]:
-    """The windows that begin at the frames `starts`, _BATCH at a time: memory does not grow with the recording."""
-    hop = ENCODER_MEL.hop_length
+def _windows(speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+    """The windows of mel energies, float32 (n, 160, 40), _BATCH at a time so that memory does not grow with the
+    recording; with each batch the share done after it."""
+    starts, hop = partial_starts(len(speech)), ENCODER_MEL.hop_length
     for i in range(0, len(starts), _BATCH):
         chosen = starts[i : i + _BATCH]
         # Three hops more on each side than the windows need, so that no window sees a reflected edge in mid-speech.
         begin = max(0, chosen[0] - 3)
         stretch = speech[begin * hop : (chosen[-1] + WINDOW_FRAMES + 3) * hop]
-        yield min(1.0, (i + _BATCH) / len(starts)), finish(partial_mels(stretch, [start - begin for start in chosen]))
+        yield min(1.0, (i + _BATCH) / len(starts)), partial_mels(stretch, [start - begin for start in chosen])

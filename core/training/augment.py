@@ -70,6 +70,20 @@ class Augment:
             hiss = torch.where(self._chance(n, 0.35), crowd, hiss)
         return hiss / self.level(hiss)
 
+    def strangers(self, mels: Tensor, per_speaker: int, furthest: float = 3.0) -> Tensor:
+        """The same words of people who do not exist: all bands moved up or down by up to `furthest`.
+
+        mels: (B, T, 40), a speaker's `per_speaker` windows side by side; they remain one speaker's.
+        """
+        n, n_frames, n_mels = mels.shape
+        moved = self._between(n // per_speaker, -furthest, furthest).repeat_interleave(per_speaker, dim=0)
+        place = torch.arange(n_mels) + moved
+        place = place.clamp(0, n_mels - 1)
+        low = place.floor().long().clamp(max=n_mels - 2)
+        part = place - low
+        low = low.expand(-1, n_frames, -1)
+        return mels.gather(2, low) * (1 - part) + mels.gather(2, low + 1) * part
+
     def __call__(self, mels: Tensor) -> Tensor:
         """mels: energies (B, T, 40) -> the same shape; levels are not kept."""
         n, n_frames, _ = mels.shape

@@ -1,9 +1,10 @@
 """python -m cli.train encoder: teaches a small network to hear voices as the published encoder does.
 
-By distillation (default): every window of speech has the teacher's embedding, stored by `core.training.teacher`; the
-student hears the window through rooms, noise and telephones and must still find it. The GE2E loss on the speakers'
-names pulls a voice's windows together besides. With --speakers FOLDER (a folder per speaker) there is no teacher: the
-GE2E loss alone makes a space of its own. A resume file and a picture of the map are kept in runs/encoder/.
+By distillation (default): the teacher hears windows of speech, half of them of speakers invented by moving the bands of
+their mel, and is asked after every frame; the student hears the same, half of it through rooms, noise and telephones,
+and must answer alike; with it goes a little of the GE2E loss on the speakers' names. With --speakers FOLDER (a folder
+per speaker) there is no teacher: the GE2E loss alone makes a space of its own. A resume file and a picture of the map
+are kept in runs/encoder/.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
-from core.training.student import LOG_FLOOR, Settings, Trainer
+from core.training.student import Settings, Trainer
+from core.training.teacher import load_teacher
+from core.training.teacher import main as hear_everything
 from core.training.windows import Windows, distillation_windows, own_windows
 
 RUNS = REPOSITORY / "runs" / "encoder"
@@ -48,7 +51,7 @@ def draw_map(path: Path, vectors: np.ndarray, speakers: np.ndarray, size: int = 
 
 
 def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], folder: Path, distilled: bool) -> Path:
-    """Writes pretrained/encoder/<name>.safetensors from the running average."""
+    """Writes pretrained/encoder/<name>.safetensors from the running average, as `Trainer.published` gives it."""
     rank = 10 if distilled else 1
     card = Card(
         role="encoder",
@@ -62,22 +65,17 @@ def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], fold
         licence="GPL-3.0-or-later",
         extra={
             "rank": rank,
-            "log_floor": LOG_FLOOR,
-            "set_level": True,
             "minutes": round(trainer.earlier["minutes"] + trainer.seconds / 60, 1),
         },
     )
-    state = {
-        key: value for key, value in trainer.published().state_dict().items() if not key.endswith("num_batches_tracked")
-    }
-    return publish(card, state, folder)
+    return publish(card, trainer.published().state_dict(), folder)
 
 
 def train(
     trainer: Trainer, judged: Windows, name: str, folder: Path, runs: Path, max_steps: int | None = None
 ) -> dict[str, float]:
     """Trains for the minutes set (or max_steps), saving and publishing as it goes. Returns the last judgement."""
-    settings, distilled = trainer.settings, trainer.windows.targets is not None
+    settings, distilled = trainer.settings, trainer.teacher is not None
     runs.mkdir(parents=True, exist_ok=True)
     kind = "voiceprint" if isinstance(trainer.network, Voiceprint) else "ge2e"
     means: dict[str, float] = {}
@@ -124,8 +122,7 @@ def smoke_windows(seed: int = 0) -> Windows:
 def new_student(kind: str, tiny: bool) -> Voiceprint | GE2E:
     """A network to teach. It always begins from random weights: a teacher gives targets, never its own weights."""
     if kind == "voiceprint":
-        small = VoiceprintConfig(early=16, channels=16, dilations=(1,), pooled=16, attention=8)
-        return Voiceprint(small if tiny else VoiceprintConfig())
+        return Voiceprint(VoiceprintConfig(hidden_size=16, n_layers=2) if tiny else VoiceprintConfig())
     return GE2E(GE2EConfig(hidden_size=16, n_layers=2) if tiny else GE2EConfig())
 
 
@@ -151,7 +148,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
+    taught = args.speakers is None and not args.from_scratch
     settings = Settings(args.minutes, learning_rate=args.rate, seed=args.seed, publish_minutes=args.publish_every)
+    if taught:  # every window has its own answer: more and smaller batches teach more in the same time
+        settings.speakers = 16
     if args.smoke:
         windows = judged = smoke_windows(args.seed)
         settings.speakers, settings.per_speaker = 4, 2
@@ -159,18 +159,18 @@ def main(argv: list[str] | None = None) -> int:
         windows, judged = own_windows(args.speakers)
     else:
         if not any((CACHE / "encoder").glob("windows-*.npz")):
-            from core.training import teacher
-
             print("first the teacher hears everything, once", flush=True)
-            if teacher.main([]):
+            if hear_everything([]):
                 return 1
         windows, judged = distillation_windows()
-    if args.from_scratch:
+    if not taught:
         windows.targets = windows.voices = judged.targets = judged.voices = None
     # Another space must not pass for the shipped one.
-    name = args.name or ("my-encoder" if windows.targets is None else args.student)
-    network = new_student(args.student, args.smoke)
-    trainer = Trainer(windows, settings, network, args.device)
+    name = args.name or (args.student if taught else "my-encoder")
+    teacher = None
+    if taught:
+        teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2)) if args.smoke else load_teacher()
+    trainer = Trainer(windows, settings, new_student(args.student, args.smoke), teacher, args.device)
     state = load_resume(args.runs / f"{args.student}.pt") if args.resume else None
     if state is not None:
         trainer.restore(state)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.audio.partials import WINDOW_FRAMES, partial_starts, power_mel, set_level
+from core.audio.partials import WINDOW_FRAMES, partial_starts, power_mel
 from core.errors import VoiceError
 from core.training.data import CACHE, SAMPLE_RATE, SpeechCache
 from core.training.teacher import speech_of
@@ -39,10 +39,10 @@ class Windows:
         return len(self.start)
 
     def wave(self, w: int) -> np.ndarray:
-        """Window w, float32 (WINDOW,), set to -30 dB; a short one is repeated to fill it."""
+        """Window w, float32 (WINDOW,), as loud as it is; after a short one comes silence, as the teacher heard it."""
         start = self.start[w]
         samples = self.sounds[self.sound[w]][start : start + self.length[w]].astype(np.float32) / 32767
-        return np.resize(set_level(samples), WINDOW)
+        return np.pad(samples, (0, WINDOW - len(samples)))
 
     def mel(self, w: int) -> np.ndarray:
         """The mel energies of window w, float32 (WINDOW_FRAMES, 40); computed once, then kept in 13 kB of memory."""
