@@ -26,7 +26,7 @@ SENTENCES = (
 )
 STEPS, RATE = 28, 0.005
 KEPT = 64
-"""Voices remembered: tuning one takes two seconds."""
+"""Voices remembered: tuning one takes some seconds."""
 
 
 class Tuner:

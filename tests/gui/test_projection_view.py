@@ -315,11 +315,18 @@ def test_pushed_apart_moves_little_and_separates():
 
 
 def test_a_label_goes_where_it_hides_least():
-    at, room = QPointF(100, 100), QRectF(0, 0, 300, 300)
-    assert label_box(at, 60, 16, 13, np.array([[100.0, 100.0]]), room).left() > 100
-    assert label_box(at, 60, 16, 13, np.array([[100.0, 100.0], [140.0, 100.0]]), room).right() < 100
-    assert label_box(QPointF(290, 100), 60, 16, 13, np.array([[290.0, 100.0]]), room).right() < 290
+    def box(*others, at=(100.0, 100.0), weights=None):
+        points = np.array([at, *others])
+        weights = np.ones(len(points)) if weights is None else np.array(weights)
+        return label_box(QPointF(*at), 60, 16, 13, points, weights, QRectF(0, 0, 300, 300))
+
+    assert box().left() > 100
+    assert box((140.0, 100.0)).right() < 100
+    assert box(at=(290.0, 100.0)).right() < 290
     # A crowd above and at both sides, as readings of one voice make it: beside and a little lower is free.
-    crowd = np.array([[100.0, 100.0], [80.0, 93.0], [120.0, 93.0], [100.0, 80.0], [95.0, 125.0]])
-    box = label_box(at, 60, 16, 13, crowd, room)
-    assert box.left() > 100 and box.top() >= 100
+    lower = box((80.0, 93.0), (120.0, 93.0), (100.0, 80.0), (95.0, 125.0))
+    assert lower.left() > 100 and lower.top() >= 100
+    # Everywhere is something: better on a dot that matters little.
+    ring = [(100 + x, 100 + y) for x in (-40.0, -10.0, 10.0, 40.0) for y in (-20.0, 0.0, 20.0)]
+    weights = np.array([1.0] + [0.2 if y < 100 else 1.0 for _, y in ring])
+    assert box(*ring, weights=weights).bottom() < 100

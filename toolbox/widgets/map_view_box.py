@@ -77,18 +77,23 @@ def pushed_apart(places: np.ndarray, gap: float = 8.5, rounds: int = 12) -> np.n
     return places
 
 
-def label_box(at: QPointF, wide: float, high: float, reach: float, points: np.ndarray, room: QRectF) -> QRectF:
-    """Where a label beside `at` hides the fewest points (n, 2), within `room`: at the right, left, above, below, or
-    at a side but a little lower or higher."""
-    right, left = reach, -reach - wide
-    corners = [(right, -high / 2), (left, -high / 2), (-wide / 2, -reach - high), (-wide / 2, reach)]
+def label_box(
+    at: QPointF, wide: float, high: float, reach: float, points: np.ndarray, weights: np.ndarray, room: QRectF
+) -> QRectF:
+    """Where a label beside `at` hides least, within `room`: at the right, left, above or below, or aside of it.
+
+    points: pixels (n, 2) not to hide, weights: (n,) how much each matters.
+    """
+    right, left, above, below = reach, -reach - wide, -reach - high, reach
+    corners = [(right, -high / 2), (left, -high / 2), (-wide / 2, above), (-wide / 2, below)]
     corners += [(right, 0), (left, 0), (right, -high), (left, -high)]
+    corners += [(x, y) for y in (above, below) for x in (-reach, reach - wide)]
     best, least = QRectF(), np.inf
     for k, (dx, dy) in enumerate(corners):
         box = QRectF(at.x() + dx, at.y() + dy, wide, high)
         low, high_corner = np.array([box.left() - 5, box.top() - 5]), np.array([box.right() + 5, box.bottom() + 5])
-        hidden = int(((points > low) & (points < high_corner)).all(axis=1).sum())
-        price = hidden + 0.1 * k + (0 if room.contains(box) else 100)
+        hidden = float(weights[((points > low) & (points < high_corner)).all(axis=1)].sum())
+        price = hidden + 0.02 * k + (0 if room.contains(box) else 100)
         if price < least:
             best, least = box, price
     return best
