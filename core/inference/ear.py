@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from core.audio.mel import mel_filters
 from core.audio.partials import ENCODER_MEL, WINDOW_FRAMES, band_centres
 from core.inference import registry
-from core.inference.registry import Card, read_tensors
-from core.models.voiceprint import Voiceprint, VoiceprintConfig
+from core.inference.registry import Card
 from core.types import PROJECT_MEL
 
 STEP = PROJECT_MEL.frame_rate / ENCODER_MEL.frame_rate
@@ -39,11 +38,9 @@ class Ear(nn.Module):
     encoder's own front end to a cosine of 0.973."""
 
     def __init__(self, card: Card, mel_mean: Sequence[float], mel_std: Sequence[float]):
-        """mel_mean, mel_std: what normalises each band of the mels. Raises KeyError or TypeError where the card is no
-        voiceprint's."""
+        """card: of a voiceprint; mel_mean, mel_std: what normalises each band of the mels. Raises ModelError."""
         super().__init__()
-        self.network = Voiceprint(VoiceprintConfig(**card.config))
-        self.network.load_state_dict({k: t.float() for k, t in read_tensors(card).items()})
+        self.network = registry.load(card).network
         for name, value in (("mean", torch.tensor(mel_mean)), ("std", torch.tensor(mel_std)), ("bands", band_map())):
             self.register_buffer(name, value, persistent=False)
         self.eval().requires_grad_(False)

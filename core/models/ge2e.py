@@ -54,18 +54,14 @@ class GE2E(nn.Module):
         raw = torch.relu(self.raw(mels))
         return raw / (raw.norm(dim=1, keepdim=True) + 1e-5)
 
-    def soft_each(self, mels: Tensor) -> Tensor:
-        """As `soft` after each frame, (B, T, embedding_size)."""
-        return normalize(leaky_relu(self.linear(self.lstm(mels)[0]).float(), 0.1), dim=2)
-
     def each(self, mels: Tensor) -> Tensor:
         """As `forward` after each frame, (B, T, embedding_size): the embeddings of ever longer windows."""
         raw = torch.relu(self.linear(self.lstm(mels)[0])).float()
         return raw / (raw.norm(dim=2, keepdim=True) + 1e-5)
 
-    def soft(self, mels: Tensor) -> Tensor:
-        """As `forward`, but negative values keep a tenth of themselves, so that training can bring them back."""
-        return normalize(leaky_relu(self.raw(mels).float(), 0.1), dim=1)
+    def soft_each(self, mels: Tensor) -> Tensor:
+        """As `each`, but negative values keep a tenth of themselves, so that training can bring them back."""
+        return normalize(leaky_relu(self.linear(self.lstm(mels)[0]).float(), 0.1), dim=2)
 
 
 def network_state(checkpoint: dict) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """A speaker encoder for a CPU: the published encoder's shape at half its frame rate.
 
 Recurrent as GE2E's (Wan et al. 2018), so that what it is taught, how that network's answer grows frame by frame, is
-something it can learn: what a time-delay network with pooling learnt in 1.3 million windows it learns in 200,000.
+something it can learn: what a time-delay network with pooling learnt in 1.3 million windows it learnt in half as many.
 Unlike it, each step reads two frames, and energies come compressed, as roots and as logarithms.
 """
 

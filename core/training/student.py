@@ -53,7 +53,7 @@ class Trainer:
         self.teacher = teacher.to(device).eval().requires_grad_(False) if teacher is not None else None
         self.ge2e = GE2ELoss().to(device)
         self.augment = Augment(settings.seed, strength=0.5)
-        if windows.targets is not None:
+        if teacher is not None:
             self._begin_at_the_mean()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
@@ -93,22 +93,18 @@ class Trainer:
         heard = self.augment(mels)
         heard = (heard * (self.augment.level(mels) / self.augment.level(heard))).to(self.device)
         self.network.train()
-        losses = {}
+        with self.autocast():
+            each = self.network.soft_each(heard)
+        embeddings = each[:, -1].view(-1, self.settings.per_speaker, each.shape[2])
+        total = ge2e = self.ge2e(embeddings)
+        losses = {"ge2e": ge2e}
         if self.teacher is not None:
-            with self.autocast():
-                each = self.network.soft_each(heard)
-                with torch.no_grad():
-                    wanted = self.teacher.each(mels.to(self.device))
+            with torch.no_grad(), self.autocast():
+                wanted = self.teacher.each(mels.to(self.device))
             every = wanted.shape[1] // each.shape[1]
             apart = 1 - (each * wanted[:, every - 1 :: every]).sum(dim=2)
-            losses["window"] = apart[:, -1].mean()
-            losses["on the way"] = apart[:, FIRST:].mean()
-            losses["ge2e"] = self.speakers_apart(each[:, -1])
-            total = losses["on the way"] + 0.5 * losses["window"] + 0.02 * losses["ge2e"]
-        else:
-            with self.autocast():
-                embeddings = self.network.soft(heard)
-            total = losses["ge2e"] = self.speakers_apart(embeddings)
+            losses |= {"window": apart[:, -1].mean(), "on the way": apart[:, FIRST:].mean()}
+            total = losses["on the way"] + 0.5 * losses["window"] + 0.02 * ge2e
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.optimiser.zero_grad()
@@ -120,19 +116,12 @@ class Trainer:
         self.seconds += time.monotonic() - began
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def speakers_apart(self, embeddings: Tensor) -> Tensor:
-        """The GE2E loss of a batch (speakers * per_speaker, d)."""
-        return self.ge2e(embeddings.view(-1, self.settings.per_speaker, embeddings.shape[1]))
-
     @torch.no_grad()
     def _follow(self) -> None:
         """The running average takes a small step towards the network."""
         pace = max(0.003, 1 / (self.steps + 1) if self.steps < 20 else 0.02 if self.steps < 300 else 0.003)
         for mine, theirs in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, pace)
-            else:
-                mine.copy_(theirs)
+            mine.lerp_(theirs, pace)
 
     @torch.no_grad()
     def published(self) -> Voiceprint | GE2E:

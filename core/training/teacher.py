@@ -1,7 +1,8 @@
 """python -m core.training.teacher: what the published encoder thinks of all our speech, stored once.
 
-Training a student then never runs the teacher. Needs the published weights: `pip install --no-deps resemblyzer` brings
-them (Apache-2.0), or name any SV2TTS encoder file. Written to the cache:
+A student begins at its mean and is judged by it; while it learns, the teacher is asked anew. Needs the published
+weights: `pip install --no-deps resemblyzer` brings them (Apache-2.0), or name any SV2TTS encoder file. Written to the
+cache:
 
     encoder/speech-<k>.int16, encoder/windows-<k>.npz   speech without pauses, and what the teacher makes of 1.6 s of it
                                                         each 0.8 s; the later parts are pseudo-speakers, the training
