@@ -18,12 +18,20 @@ class Crops:
     """Draws crops from `rows` of the cache; a speaker's share grows with the square root of its seconds.
 
     samples: per crop. labels: row -> F0 every `hop` samples; when given, crops begin on label times and bring their F0.
+    strangers: share of the crops that are played faster or slower, so that somebody else speaks.
     """
 
     def __init__(
-        self, cache: SpeechCache, rows: list[int], samples: int, seed: int, labels: dict | None = None, hop: int = 200
+        self,
+        cache: SpeechCache,
+        rows: list[int],
+        samples: int,
+        seed: int,
+        labels: dict | None = None,
+        hop: int = 200,
+        strangers: float = 0.3,
     ):
-        self.cache, self.samples, self.labels, self.hop = cache, samples, labels, hop
+        self.cache, self.samples, self.labels, self.hop, self.strangers = cache, samples, labels, hop, strangers
         self.rng = np.random.default_rng(seed)
         longest = int(samples * 1.3) + hop
         lengths = {i: int(cache.offsets[i + 1] - cache.offsets[i]) for i in rows}
@@ -45,7 +53,8 @@ class Crops:
         rng = self.rng
         for _ in range(4):  # mostly avoid silence
             i = int(self.rows[np.searchsorted(self.weights, rng.random())])
-            ratio = 2 ** rng.uniform(-0.3, 0.3) if rng.random() < 0.3 else 1.0  # the pitch is multiplied by this
+            # the pitch is multiplied by this
+            ratio = 2 ** rng.uniform(-0.3, 0.3) if rng.random() < self.strangers else 1.0
             needed = int(np.ceil(self.samples * ratio)) + 8
             a, b = int(self.cache.offsets[i]), int(self.cache.offsets[i + 1])
             start = int(rng.integers(0, (b - a - needed) // self.hop)) * self.hop

@@ -59,13 +59,3 @@ def pitch_labels(
     f0 = np.concatenate([labels[i] for i in rows])
     np.savez(path, utt_ids=np.array([cache.rows[i].utt_id for i in rows]), starts=starts, f0=f0)
     return labels
-
-
-def choose_rows(cache: SpeechCache, per_speaker: int, seed: int = 0) -> list[int]:
-    """Up to `per_speaker` training utterances of each speaker, the lossy set left out."""
-    rng = np.random.default_rng(seed)
-    by_speaker: dict[str, list[int]] = {}
-    for i, row in enumerate(cache.rows):
-        if row.split == "train" and row.set != "librispeech_dev-clean_mp3":
-            by_speaker.setdefault(row.set + row.speaker, []).append(i)
-    return sorted(i for rows in by_speaker.values() for i in rng.permutation(rows)[:per_speaker].tolist())

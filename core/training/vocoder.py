@@ -24,11 +24,11 @@ from core.inference.registry import PRETRAINED, Card
 from core.models.vocos import Config, Vocos
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.crops import Crops
-from core.training.data import CACHE, REPOSITORY, SAMPLE_RATE, SpeechCache
+from core.training.data import REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.training.discriminator import SpectrogramDiscriminator, adversarial_losses, discriminator_loss
-from core.training.pitch import choose_rows, pitch_labels
-from core.training.spectral import MelLayer, SpectralLoss, blurred
-from core.training.vocoder_pairs import load_pairs, make_pairs
+from core.training.pitch import pitch_labels
+from core.training.spectral import MelLayer, PeriodicityLoss, SpectralLoss, blurred
+from core.training.vocoder_pairs import published_pairs
 from core.types import PROJECT_MEL
 
 CORRECTIONS = 4  # each costs as much as the spectra of a step of Griffin-Lim; more still helps a little
@@ -91,6 +91,7 @@ class Trainer:
         self.adversary = SpectrogramDiscriminator(adversary_channels).to(device)
         self.mel = MelLayer(PROJECT_MEL).to(device)
         self.spectral = SpectralLoss().to(device)
+        self.periodicity = PeriodicityLoss().to(device)
 
         def adam(parameters, betas):
             return torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=1e-2, fused=True)
@@ -119,9 +120,12 @@ class Trainer:
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def pitch_step(self, sound: Tensor, f0: Tensor, share: float) -> dict[str, float]:
-        """Sound (B, n), f0 (B, T) in Hz, 0 where unvoiced: there the reader learns to say that any pitch would do."""
-        mel = self.mel(sound)
+    def pitch_step(self, sound: Tensor, seen: Tensor, f0: Tensor, share: float) -> dict[str, float]:
+        """One step of the reader on the mels of sound (B, n), every third blurred, and on made mels (b, n_mels, T).
+
+        f0: (B + b, T) in Hz, 0 where unvoiced: there the reader learns to say that any pitch would do.
+        """
+        mel = torch.cat([blurred(self.mel(sound), 1 / 3), seen])
         with self.autocast():
             scores = self.model.pitch(mel)
         known = f0 > 0
@@ -167,7 +171,8 @@ class Trainer:
         )
         losses["log"], losses["conv"] = self.spectral(made, sound)
         losses["mel"] = torch.nn.functional.l1_loss(self.mel(made), mel)
-        loss = losses["log"] + 0.5 * losses["conv"] + losses["mel"] + 0.1 * losses["trust"]
+        losses["period"] = self.periodicity(made, sound)
+        loss = losses["log"] + 0.5 * losses["conv"] + losses["mel"] + losses["period"] + 0.1 * losses["trust"]
         if adversarial:
             with self.autocast():
                 judged = self.adversary(torch.cat([sound, made.detach()]))
@@ -347,25 +352,29 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
         save_resume(resume_path, trainer.state())
         return True
 
+    pairs = None
+    if args.pairs_minutes and not args.smoke:
+        pairs = published_pairs(cache, args.pairs_minutes, seed, say=say)
+    no_mels = np.zeros((0, PROJECT_MEL.n_mels, args.frames), np.float32)
     if running("pitch", pitch_end):
-        labelled = rows if args.smoke else choose_rows(cache, 40)
         if args.smoke:
-            labels = {i: np.full(321, 120 + 20 * i, np.float32) for i in labelled}
+            labels = {i: np.full(321, 120 + 20 * i, np.float32) for i in rows}
         else:
-            labels = pitch_labels(cache, labelled, say=say)
-        pitched = Crops(cache, labelled, samples, seed, labels)
+            labels = pitch_labels(cache, rows, say=say)
+        pitched = Crops(cache, rows, samples, seed, labels, strangers=0.7)
+        made_share = 2 * args.batch // 3 if pairs else 0
         last = time.monotonic()
         while running("pitch", pitch_end):
-            sound, f0 = (torch.tensor(a, device=device) for a in pitched.batch(2 * args.batch))
-            account("pitch", trainer.pitch_step(sound, f0, trainer.seconds / max(pitch_end, 1e-9)))
+            sound, f0 = pitched.batch(2 * args.batch - made_share)
+            seen = no_mels
+            if pairs:
+                _, seen, theirs = pairs.batch(made_share, args.frames)
+                f0 = np.concatenate([f0, theirs])
+            sound, seen, f0 = (torch.tensor(a, device=device) for a in (sound, seen, f0))
+            account("pitch", trainer.pitch_step(sound, seen, f0, trainer.seconds / max(pitch_end, 1e-9)))
             save_if_due()
         if not args.smoke:
             save_resume(resume_path, trainer.state())
-    pairs = None
-    if args.pairs_minutes and not args.smoke:
-        if not (CACHE / "vocoder_pairs.npz").exists():
-            make_pairs(cache, args.pairs_minutes, say=say)
-        pairs = load_pairs(seed=seed)
     metrics = {}
     last = time.monotonic()
     while running("model", end):
@@ -373,12 +382,9 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
         adversarial = args.smoke or share >= args.adversarial
         adversary_share = (share - args.adversarial) / max(1 - args.adversarial, 1e-9)
         made_share = args.batch // 3 if pairs else 0
-        sound, seen = (
-            crops.batch(args.batch - made_share)[0],
-            np.zeros((0, PROJECT_MEL.n_mels, args.frames), np.float32),
-        )
+        sound, seen = crops.batch(args.batch - made_share)[0], no_mels
         if pairs:
-            more, seen = pairs.batch(made_share, args.frames)
+            more, seen, _ = pairs.batch(made_share, args.frames)
             sound = np.concatenate([sound, more])
         sound, seen = torch.tensor(sound, device=device), torch.tensor(seen, device=device)
         account("model", trainer.model_step(sound, seen, share, adversarial, adversary_share))

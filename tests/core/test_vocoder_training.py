@@ -10,8 +10,9 @@ from core.inference.registry import Card, load, read_card, read_tensors
 from core.models.vocos import Config, Vocos
 from core.training.crops import Crops, between
 from core.training.pitch import track_pitch, trusted
-from core.training.spectral import SpectralLoss
+from core.training.spectral import PeriodicityLoss, SpectralLoss
 from core.training.vocoder import SyntheticCache, Trainer, main
+from core.training.vocoder_pairs import load_pairs
 from core.types import PROJECT_MEL, Mel
 
 
@@ -43,7 +44,7 @@ def test_every_stage_keeps_what_it_has_learnt(tmp_path, monkeypatch):
 def test_a_reader_taught_alone_is_published(tmp_path):
     trainer = Trainer(Config(channels=8, blocks=1, pitch_channels=8, pitch_blocks=1), torch.device("cpu"), 1e-3)
     before = read_tensors(read_card(trainer.publish(tmp_path, {})))["pitch.net.out.weight"].clone()
-    trainer.pitch_step(torch.randn(2, 3200), torch.full((2, 17), 120.0), 0.0)
+    trainer.pitch_step(torch.randn(2, 3200), torch.full((1, 80, 17), -4.0), torch.full((3, 17), 120.0), 0.0)
     after = read_tensors(read_card(trainer.publish(tmp_path, {})))["pitch.net.out.weight"]
     assert not torch.equal(before, after)
     assert torch.equal(after, trainer.model.pitch.net.out.weight.detach().to(after.dtype))
@@ -95,3 +96,37 @@ def test_the_spectral_loss_is_zero_for_the_same_and_sees_level_and_noise():
     assert same == pytest.approx(0, abs=1e-5)
     assert sum(loss(real * 0.5, real)) > 0.3
     assert sum(loss(real + 0.1 * torch.randn_like(real), real)) > 0.3
+
+
+def test_the_periodicity_loss_sees_an_octave_that_spectra_hardly_see():
+    t = torch.arange(16000) / 16000
+
+    def voice(f0: float, odd: float = 1.0) -> torch.Tensor:
+        """Harmonics below 3 kHz with phases at random, each second one `odd` times as strong."""
+        ks = torch.arange(1, int(3000 / f0))
+        sizes = torch.where(ks % 2 == 1, odd, 1.0) / ks
+        phases = 6.28 * torch.rand(len(ks))[:, None]
+        return (0.05 * sizes[:, None] * torch.cos(6.2832 * f0 * ks[:, None] * t + phases)).sum(0)[None]
+
+    torch.manual_seed(0)
+    loss, real = PeriodicityLoss(), voice(80, odd=0.1)  # nearly, but not quite, a voice of 160 Hz
+    assert float(loss(real, real)) == pytest.approx(0, abs=1e-5)
+    same_pitch, octave = float(loss(voice(80, odd=0.1), real)), float(loss(voice(160), real))
+    assert same_pitch < 0.01  # phases are nothing to it
+    assert octave > 3 * same_pitch
+    assert float(loss(0.3 * real, real)) < 0.01  # nor is level
+    noise = 0.1 * torch.randn(2, 16000)
+    assert float(loss(noise[:1], noise[1:])) < 0.1 * float(loss(noise[:1], voice(120)))  # where nothing repeats, no say
+
+
+def test_only_the_published_synthesizers_own_pairs_are_learnt_from(tmp_path):
+    path, made_by = tmp_path / "pairs.npz", "tempo, 5 steps, 25 minutes"
+    pair = {"mel": np.zeros((80, 9), np.float16), "sound": np.ones(1600, np.int16), "frames": [9], "samples": [1600]}
+    pair["f0"] = np.full(9, 120, np.float32)
+    assert load_pairs(path, made_by) is None
+    np.savez(path, **pair)  # nobody knows by whom
+    assert load_pairs(path, made_by) is None
+    np.savez(path, made_by=made_by, **pair)
+    assert load_pairs(path, "tempo, 6 steps, 25 minutes") is None
+    sounds, mels, f0 = load_pairs(path, made_by).batch(2, 5)
+    assert sounds.shape == (2, 800) and mels.shape == (2, 80, 5) and f0.shape == (2, 5)
