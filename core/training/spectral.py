@@ -58,38 +58,6 @@ class SpectralLoss(nn.Module):
         return logs / len(self.sizes), convergences / len(self.sizes)
 
 
-class PeriodicityLoss(nn.Module):
-    """How differently two sounds repeat themselves: what a pitch tracker by autocorrelation goes by.
-
-    An octave's error hardly shows in the size of spectra; between the autocorrelations at lags of a voice's period it
-    is the difference of a whole peak. Windows and normalisation as in Boersma 1993 (see `core.training.pitch`).
-    """
-
-    def __init__(self, sample_rate: int = 16000, lowest: float = 60.0, highest: float = 520.0):
-        """lowest, highest: pitch in Hz that matters."""
-        super().__init__()
-        longest = round(sample_rate / lowest)
-        self.size, self.lags = 3 * longest, slice(round(sample_rate / highest), longest)
-        window = torch.hann_window(self.size)
-        self.register_buffer("window", window)
-        self.register_buffer("of_window", self._correlation(window))
-
-    def _correlation(self, frames: Tensor) -> Tensor:
-        spectrum = torch.view_as_real(torch.fft.rfft(frames, n=4 * self.size // 3))  # no lag wraps round
-        power = spectrum.square().sum(-1)
-        of_lag = torch.fft.irfft(power, dim=-1)
-        return of_lag[..., self.lags] / (of_lag[..., :1] + 1e-4)
-
-    def forward(self, made: Tensor, real: Tensor) -> Tensor:
-        """(B, n) twice -> scalar: the mean difference, each frame counted by how periodic the real one is."""
-        ours, theirs = (
-            self._correlation(sound.unfold(1, self.size, self.size // 4) * self.window) / self.of_window
-            for sound in (made, real)
-        )
-        weight = (theirs.amax(-1) - 0.3).clamp_min(0)
-        return ((ours - theirs).abs().mean(-1) * weight).sum() / weight.sum().clamp_min(1.0)
-
-
 def blurred(mel: Tensor, share: float) -> Tensor:
     """Mel (B, n_mels, T) with about `share` of its items smoothed in time and across bands, as a synthesizer's mels
     are: from those, too, natural sound must come."""

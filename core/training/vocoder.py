@@ -27,7 +27,7 @@ from core.training.crops import Crops
 from core.training.data import REPOSITORY, SAMPLE_RATE, SpeechCache
 from core.training.discriminator import SpectrogramDiscriminator, adversarial_losses, discriminator_loss
 from core.training.pitch import pitch_labels
-from core.training.spectral import MelLayer, PeriodicityLoss, SpectralLoss, blurred
+from core.training.spectral import MelLayer, SpectralLoss, blurred
 from core.training.vocoder_pairs import published_pairs
 from core.types import PROJECT_MEL
 
@@ -91,7 +91,6 @@ class Trainer:
         self.adversary = SpectrogramDiscriminator(adversary_channels).to(device)
         self.mel = MelLayer(PROJECT_MEL).to(device)
         self.spectral = SpectralLoss().to(device)
-        self.periodicity = PeriodicityLoss().to(device)
 
         def adam(parameters, betas):
             return torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=1e-2, fused=True)
@@ -171,8 +170,7 @@ class Trainer:
         )
         losses["log"], losses["conv"] = self.spectral(made, sound)
         losses["mel"] = torch.nn.functional.l1_loss(self.mel(made), mel)
-        losses["period"] = self.periodicity(made, sound)
-        loss = losses["log"] + 0.5 * losses["conv"] + losses["mel"] + losses["period"] + 0.1 * losses["trust"]
+        loss = losses["log"] + 0.5 * losses["conv"] + losses["mel"] + 0.1 * losses["trust"]
         if adversarial:
             with self.autocast():
                 judged = self.adversary(torch.cat([sound, made.detach()]))

@@ -10,7 +10,7 @@ from core.inference.registry import Card, load, read_card, read_tensors
 from core.models.vocos import Config, Vocos
 from core.training.crops import Crops, between
 from core.training.pitch import track_pitch, trusted
-from core.training.spectral import PeriodicityLoss, SpectralLoss
+from core.training.spectral import SpectralLoss
 from core.training.vocoder import SyntheticCache, Trainer, main
 from core.training.vocoder_pairs import load_pairs
 from core.types import PROJECT_MEL, Mel
@@ -96,27 +96,6 @@ def test_the_spectral_loss_is_zero_for_the_same_and_sees_level_and_noise():
     assert same == pytest.approx(0, abs=1e-5)
     assert sum(loss(real * 0.5, real)) > 0.3
     assert sum(loss(real + 0.1 * torch.randn_like(real), real)) > 0.3
-
-
-def test_the_periodicity_loss_sees_an_octave_that_spectra_hardly_see():
-    t = torch.arange(16000) / 16000
-
-    def voice(f0: float, odd: float = 1.0) -> torch.Tensor:
-        """Harmonics below 3 kHz with phases at random, each second one `odd` times as strong."""
-        ks = torch.arange(1, int(3000 / f0))
-        sizes = torch.where(ks % 2 == 1, odd, 1.0) / ks
-        phases = 6.28 * torch.rand(len(ks))[:, None]
-        return (0.05 * sizes[:, None] * torch.cos(6.2832 * f0 * ks[:, None] * t + phases)).sum(0)[None]
-
-    torch.manual_seed(0)
-    loss, real = PeriodicityLoss(), voice(80, odd=0.1)  # nearly, but not quite, a voice of 160 Hz
-    assert float(loss(real, real)) == pytest.approx(0, abs=1e-5)
-    same_pitch, octave = float(loss(voice(80, odd=0.1), real)), float(loss(voice(160), real))
-    assert same_pitch < 0.01  # phases are nothing to it
-    assert octave > 3 * same_pitch
-    assert float(loss(0.3 * real, real)) < 0.01  # nor is level
-    noise = 0.1 * torch.randn(2, 16000)
-    assert float(loss(noise[:1], noise[1:])) < 0.1 * float(loss(noise[:1], voice(120)))  # where nothing repeats, no say
 
 
 def test_only_the_published_synthesizers_own_pairs_are_learnt_from(tmp_path):
