@@ -67,9 +67,11 @@ def published_pairs(
         say("no synthesizer: the vocoder learns from real mels alone")
         return None
     made_by = f"{cards[0].name}, {cards[0].steps} steps, {minutes:g} minutes"
-    if load_pairs(path, made_by) is None:
+    pairs = load_pairs(path, made_by, seed)
+    if pairs is None:
         make_pairs(cache, cards[0], minutes, made_by, path, say)
-    return load_pairs(path, made_by, seed)
+        pairs = load_pairs(path, made_by, seed)
+    return pairs
 
 
 def make_pairs(

@@ -11,8 +11,9 @@ from core.models.vocos import Config, Vocos
 from core.training.crops import Crops, between
 from core.training.pitch import track_pitch, trusted
 from core.training.spectral import SpectralLoss
-from core.training.vocoder import SyntheticCache, Trainer, main
+from core.training.vocoder import SyntheticCache, main
 from core.training.vocoder_pairs import load_pairs
+from core.training.vocos import Trainer
 from core.types import PROJECT_MEL, Mel
 
 
