@@ -90,15 +90,21 @@ PROJECT_MEL = MelFormat()
 
 @dataclass(frozen=True, eq=False)
 class Mel:
-    """A mel spectrogram. frames: float32 (n_mels, n_frames), in the scale that `format` says."""
+    """A mel spectrogram. frames: float32 (n_mels, n_frames), in the scale that `format` says. f0: float32 (n_frames,),
+    the pitch in Hz that a synthesizer meant wherever it is voiced; None where nobody says, as of a recording."""
 
     frames: np.ndarray
     format: MelFormat
+    f0: np.ndarray | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "frames", _frozen_float32(self.frames, 2, "frames"))
         if self.frames.shape[0] != self.format.n_mels:
             raise ValueError(f"mel has {self.frames.shape[0]} bands, its format says {self.format.n_mels}")
+        if self.f0 is not None:
+            object.__setattr__(self, "f0", _frozen_float32(self.f0, 1, "f0"))
+            if len(self.f0) != self.n_frames:
+                raise ValueError(f"mel has {self.n_frames} frames, its f0 {len(self.f0)}")
 
     @property
     def n_frames(self) -> int:
@@ -107,6 +113,10 @@ class Mel:
     @property
     def seconds(self) -> float:
         return self.n_frames / self.format.frame_rate
+
+    def part(self, start: int, stop: int) -> "Mel":
+        """Frames start .. stop."""
+        return Mel(self.frames[:, start:stop], self.format, None if self.f0 is None else self.f0[start:stop])
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,11 +60,12 @@ class FakeSynthesizer:
         spoken = [w for w in sentence.split() if any(c.isalnum() for c in w)]
         ends = np.cumsum([0] + [sum(c.isalnum() for c in w) for w in spoken])
         words = tuple((w, float(times[a]), float(times[b])) for w, a, b in zip(spoken, ends, ends[1:], strict=False))
-        return Mel(frames, PROJECT_MEL), Alignment(tuple(letters), tuple(times[:-1]), tuple(times[1:]), words)
+        f0 = 220 + 0.1 * np.arange(frames.shape[1])
+        return Mel(frames, PROJECT_MEL, f0), Alignment(tuple(letters), tuple(times[:-1]), tuple(times[1:]), words)
 
 
 class FakeVocoder:
-    """A tone as loud as the mel, in chunks of half a second."""
+    """A tone of the pitch that the mel begins with, in chunks of half a second."""
 
     name, mel_format = "fake-vocoder", PROJECT_MEL
 
@@ -73,7 +74,8 @@ class FakeVocoder:
 
     def stream(self, mel: Mel, seed: int = 0, report: Report = silent):
         n = (mel.n_frames - 1) * mel.format.hop_length
-        tone = 0.3 * np.sin(2 * np.pi * 220 * np.arange(n) / mel.format.sample_rate, dtype=np.float32)
+        f0 = 220.0 if mel.f0 is None else mel.f0[0]
+        tone = 0.3 * np.sin(2 * np.pi * f0 * np.arange(n) / mel.format.sample_rate, dtype=np.float32)
         for start in range(0, n, 8000):
             report(start / n, "")
             yield Waveform(tone[start : start + 8000], mel.format.sample_rate)

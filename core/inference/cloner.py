@@ -196,7 +196,7 @@ class Cloner:
         pieces: list[Waveform] = []
         for span, end in _spans(take):
             stage = part(report, span.start / take.mel.n_frames, end / take.mel.n_frames)
-            mel = Mel(take.mel.frames[:, span.start : span.stop], take.mel.format)
+            mel = take.mel.part(span.start, span.stop)
             _collect(_voiced(vocoder, mel, (end - span.start) * hop, seed, pitch, stage), pieces, on_audio)
         timings = {**take.receipt.timings, "vocode": time.perf_counter() - started}
         receipt = replace(take.receipt, vocoder=vocoder.name, timings=timings)
@@ -309,7 +309,7 @@ class _Draft:
 
     def __init__(self, format: MelFormat):
         self.format = format
-        self.mels: list[np.ndarray] = []
+        self.mels: list[Mel] = []
         self.spans: list[Span] = []
         self.alignments: list[tuple[float, Alignment]] = []
         self.n_frames = 0
@@ -317,17 +317,20 @@ class _Draft:
     def add(self, mel: Mel, alignment: Alignment, sentence: Sentence) -> int:
         """Returns the frames taken, the pause included."""
         pause_frames = round(sentence.pause * self.format.frame_rate)
-        quiet = float(self.mels[0].min()) if self.mels else float(mel.frames.min())
+        quiet = float((self.mels or [mel])[0].frames.min())
         self.spans.append(Span(sentence.text, self.n_frames, self.n_frames + mel.n_frames))
         self.alignments.append((self.n_frames / self.format.frame_rate, alignment))
-        self.mels.append(mel.frames)
+        self.mels.append(mel)
         if pause_frames:
-            self.mels.append(np.full((self.format.n_mels, pause_frames), quiet, np.float32))
+            silence = np.full((self.format.n_mels, pause_frames), quiet, np.float32)
+            self.mels.append(Mel(silence, self.format, mel.f0 if mel.f0 is None else np.full(pause_frames, mel.f0[-1])))
         self.n_frames += mel.n_frames + pause_frames
         return mel.n_frames + pause_frames
 
     def take(self, receipt: Receipt) -> Take:
-        mel = Mel(np.concatenate(self.mels, axis=1), self.format)
+        melody = [mel.f0 for mel in self.mels]
+        f0 = None if any(part is None for part in melody) else np.concatenate(melody)
+        mel = Mel(np.concatenate([mel.frames for mel in self.mels], axis=1), self.format, f0)
         joined = Alignment(
             tuple(s for _, a in self.alignments for s in a.symbols),
             tuple(t + at for at, a in self.alignments for t in a.starts),

@@ -73,7 +73,7 @@ class TempoSynthesizer:
             script = self._with_pauses(script, manner, punctuated=any(mark in sentence for mark in ",;:.!?"))
             frames, mel = self._speak(script, voice, manner, seed, options, report)
         report(1.0, "")
-        return Mel(mel, self.mel_format), self._alignment(script, frames)
+        return mel, self._alignment(script, frames)
 
     def check_space(self, voice: Embedding) -> None:
         """Raises FormatMismatch for an embedding of another space."""
@@ -85,8 +85,8 @@ class TempoSynthesizer:
 
     def _speak(
         self, script: Script, voice: Embedding, manner: Tensor, seed: int, options: SpeakOptions, report: Report
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Frames of each symbol, and the mel (n_mels, n_frames). manner: the condition of rhythm and melody."""
+    ) -> tuple[np.ndarray, Mel]:
+        """Frames of each symbol, and the mel with its pitch. manner: the condition of rhythm and melody."""
         model, condition = self.model, manner
         ids, mask = self._read(script)
         report(0.1, "rhythm and melody")
@@ -101,7 +101,8 @@ class TempoSynthesizer:
         with _reporting(model.frame_blocks, report, 0.45, 0.95):
             mel = self._decode(states, guess, frames, condition)[0]
         mel = (mel * self._std + self._mean).clamp(float(np.log(self.mel_format.floor)), 3.0)
-        return frames.numpy(), mel.T.contiguous().numpy()
+        melody = self.model.melody(as_spoken(guess), frames[None])[0]
+        return frames.numpy(), Mel(mel.T.contiguous().numpy(), self.mel_format, melody.numpy())
 
     def _condition(self, voice: Tensor) -> Tensor:
         """Voice (d,) -> the condition of every block, (1, d_condition)."""

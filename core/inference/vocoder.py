@@ -17,8 +17,8 @@ class NeuralVocoder:
     """A Vocoder over `core.models.vocos`.
 
     A sample depends on `reach` frames at either side, on the running phase of the source and on noise numbered by
-    sample. So each chunk is computed with that much context, the phase is carried along, and the noise is drawn by
-    position: the chunks are the whole, whatever their size.
+    sample. So each chunk is computed with that much context, the phase is carried along, the pitch is read in blocks
+    that chunks do not shift, and the noise is drawn by position: the chunks are the whole, whatever their size.
     """
 
     FIRST = 24  # frames of the first chunk: 0.3 s, soon to be heard
@@ -50,10 +50,11 @@ class NeuralVocoder:
             )
         report(0.0, "vocoding")
         last = mel.n_frames - 1
+        melody = _Melody(self.model, mel)
         start, cycles = 0, 0.0
         while start < last:
             stop = min(last, start + (self.CHUNK if start else self.FIRST))
-            samples, cycles = self._chunk(mel.frames, start, stop, cycles, seed)
+            samples, cycles = self._chunk(melody, start, stop, cycles, seed)
             yield Waveform(soft_limit(samples), self.mel_format.sample_rate)
             start = stop
             report(start / last, "vocoding")
@@ -69,13 +70,12 @@ class NeuralVocoder:
         finally:
             torch.set_num_threads(threads)
 
-    def _compute(self, frames: np.ndarray, start: int, stop: int, cycles: float, seed: int) -> tuple[np.ndarray, float]:
+    def _compute(self, melody: "_Melody", start: int, stop: int, cycles: float, seed: int) -> tuple[np.ndarray, float]:
         """Samples from frame `start` to frame `stop`, and the source's cycles (modulo 1) at `stop`, given those at
         `start`."""
         hop, reach = self.config.hop_length, self.config.reach
-        left, right = max(0, start - reach), min(frames.shape[1], stop + reach + 1)
-        mel = torch.tensor(frames[None, :, left:right])
-        f0 = self.model.read_pitch(mel)
+        left, right = max(0, start - reach), min(melody.mel.n_frames, stop + reach + 1)
+        mel, f0 = torch.tensor(melody.mel.frames[None, :, left:right]), melody.part(left, right)
         passed = self.model.cycles(f0)[0]
         first = torch.tensor([cycles], dtype=torch.float64) - passed[start - left]
         noise = torch.from_numpy(self._noise(seed, left * hop, (right + 3) * hop))[None]
@@ -88,3 +88,31 @@ class NeuralVocoder:
         blocks = range(start // size, (stop - 1) // size + 1)
         drawn = [np.random.default_rng((abs(seed), block)).standard_normal(size, dtype=np.float32) for block in blocks]
         return np.concatenate(drawn)[start - blocks[0] * size : stop - blocks[0] * size]
+
+
+class _Melody:
+    """The pitch of a mel, read in blocks that begin at the same frames whoever asks.
+
+    Read over another stretch, a network's sums differ in their last digits; in the running phase those add up to what
+    can be measured (-40 dB).
+    """
+
+    BLOCK = 64  # frames
+
+    def __init__(self, model: Vocos, mel: Mel):
+        self.model, self.mel = model, mel
+        self._blocks: dict[int, torch.Tensor] = {}  # those that the last part was of
+
+    def part(self, left: int, right: int) -> torch.Tensor:
+        """F0 in Hz of frames left .. right, (1, right - left). Each frame is computed once if the parts go forward."""
+        first = left // self.BLOCK
+        numbers = range(first, (right - 1) // self.BLOCK + 1)
+        self._blocks = {k: self._blocks[k] if k in self._blocks else self._read(k * self.BLOCK) for k in numbers}
+        return torch.cat(list(self._blocks.values()), 1)[:, left - first * self.BLOCK : right - first * self.BLOCK]
+
+    def _read(self, start: int) -> torch.Tensor:
+        reach = self.model.config.pitch_reach
+        left, stop = max(0, start - reach), min(start + self.BLOCK, self.mel.n_frames)
+        around = self.mel.part(left, stop + reach)
+        meant = None if around.f0 is None else torch.tensor(around.f0[None])
+        return self.model.read_pitch(torch.tensor(around.frames[None]), meant)[:, start - left : stop - left]

@@ -163,12 +163,8 @@ class Tempo(nn.Module):
         """
         c = self.config
         states = states + self.with_prosody(prosody)
-        ends = frames.cumsum(1)
-        time = torch.arange(length, device=frames.device)[None].expand(len(frames), length).contiguous()
-        owner = torch.searchsorted(ends, time, right=True).clamp(max=frames.shape[1] - 1)
+        owner, lasts, place = self._owners(frames, length)
         x = torch.gather(states, 1, owner[..., None].expand(-1, -1, states.shape[-1]))
-        lasts = torch.gather(frames, 1, owner).clamp(min=1).float()
-        place = (time - torch.gather(ends - frames, 1, owner) + 0.5) / lasts
         points = torch.gather(prosody, 1, owner[..., None].expand(-1, -1, prosody.shape[-1]))
         f0 = self._contour(points[..., :3].float(), place)
         comb = self._comb(f0, points[..., 3].float())
@@ -176,10 +172,27 @@ class Tempo(nn.Module):
             [x, f0[..., None], place[..., None], 1 - place[..., None], 0.5 * lasts.log()[..., None], comb], -1
         )
         x = self.frame_in(x.reshape(len(x), length // c.reduction, -1))
-        mask = length_mask((ends[:, -1] + c.reduction - 1) // c.reduction, length // c.reduction)
+        mask = length_mask((frames.sum(1) + c.reduction - 1) // c.reduction, length // c.reduction)
         for block in self.frame_blocks:
             x = block(x, condition, mask)
         return self.mel_out(self.frame_norm(x)).reshape(len(x), length, c.n_mels)
+
+    def melody(self, prosody: Tensor, frames: Tensor) -> Tensor:
+        """The F0 in Hz, (B, T), that `decode` of the same prosody and frames is asked for; it means something where the
+        mel is voiced."""
+        owner, _, place = self._owners(frames, int(frames.sum(1).max()))
+        points = torch.gather(prosody[..., :3].float(), 1, owner[..., None].expand(-1, -1, 3))
+        return self._hertz(self._contour(points, place))
+
+    @staticmethod
+    def _owners(frames: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of every frame (B, length): which symbol it belongs to, how many frames that lasts, the frame's place in it
+        from 0 to 1. frames (B, N) int64."""
+        ends = frames.cumsum(1)
+        time = torch.arange(length, device=frames.device)[None].expand(len(frames), length).contiguous()
+        owner = torch.searchsorted(ends, time, right=True).clamp(max=frames.shape[1] - 1)
+        lasts = torch.gather(frames, 1, owner).clamp(min=1).float()
+        return owner, lasts, (time - torch.gather(ends - frames, 1, owner) + 0.5) / lasts
 
     @staticmethod
     def _contour(points: Tensor, place: Tensor) -> Tensor:
@@ -195,6 +208,9 @@ class Tempo(nn.Module):
     def _comb(self, f0: Tensor, voicing: Tensor) -> Tensor:
         """Where harmonics fall among the low mel bands: (B, T, comb_bands), 1 on a harmonic, -1 between two."""
         c = self.config
-        hertz = torch.exp((f0 * c.f0_std + c.f0_mean).clamp(3.5, 6.6))
         bands = torch.arange(1, c.comb_bands + 1, device=f0.device) * c.band_hz
-        return torch.cos(2 * torch.pi * bands / hertz[..., None]) * voicing[..., None]
+        return torch.cos(2 * torch.pi * bands / self._hertz(f0)[..., None]) * voicing[..., None]
+
+    def _hertz(self, f0: Tensor) -> Tensor:
+        """From F0 normalised by the trainer's constants."""
+        return torch.exp((f0 * self.config.f0_std + self.config.f0_mean).clamp(3.5, 6.6))

@@ -17,6 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+MEANT = 15.0
+"""How far a synthesizer's mel strays from the pitch it meant, in bins of pitch: 2.5 semitones."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -35,7 +38,7 @@ class Config:
     noise_points: int = 8
     corrections: int = 0
     pitch_channels: int = 128
-    pitch_blocks: int = 4
+    pitch_blocks: int = 8
     pitch_bins: int = 256
     bins_per_octave: int = 72
     f0_low: float = 50.0
@@ -44,9 +47,13 @@ class Config:
     def reach(self) -> int:
         """Frames on each side that can influence a sample: the backbone's, or the pitch's plus the source's, and the
         overlap of the inverse STFT."""
-        half = self.kernel // 2
         overlap = self.n_fft // self.hop_length // 2
-        return half * (1 + max(self.blocks, self.pitch_blocks)) + 2 * overlap * (1 + self.corrections) + 2
+        return max(self.kernel // 2 * (1 + self.blocks), self.pitch_reach) + 2 * overlap * (1 + self.corrections) + 2
+
+    @property
+    def pitch_reach(self) -> int:
+        """Frames on each side that can influence the pitch read at one."""
+        return self.kernel // 2 * (1 + self.pitch_blocks)
 
 
 class Block(nn.Module):
@@ -109,14 +116,20 @@ class PitchReader(nn.Module):
         bins = torch.arange(self.config.pitch_bins, device=f0.device)
         return torch.softmax(-0.5 * ((bins - place[..., None]) / 1.2) ** 2, dim=-1)
 
+    def near(self, scores: Tensor, meant: Tensor) -> Tensor:
+        """Scores (B, T, bins), lowered away from the pitch meant, (B, T) in Hz, by a normal distribution of MEANT bins'
+        width: an octave is 11 nats less likely, a semitone is nearly free. Where 0 is meant they stay."""
+        bins = torch.arange(self.config.pitch_bins, device=scores.device)
+        away = bins - torch.log2(meant.clamp_min(1) / self.config.f0_low)[..., None] * self.config.bins_per_octave
+        return scores - 0.5 * (away / MEANT).square() * (meant > 0)[..., None]
+
     def f0(self, scores: Tensor) -> Tensor:
         """Scores (B, T, bins) -> F0 in Hz (B, T): the mean around the best bin, so never between two octaves.
         Where nothing is voiced it is some pitch; the filter silences the pulses there."""
         best = scores.argmax(dim=-1, keepdim=True)
         around = (best + torch.arange(-4, 5, device=scores.device)).clamp(0, self.config.pitch_bins - 1)
         weight = torch.softmax(scores.gather(-1, around), dim=-1)
-        # to a quarter of a cent: last-digit differences between chunks must not add up in the running phase
-        place = ((weight * around).sum(-1) * 64).round() / 64
+        place = (weight * around).sum(-1)
         return self.config.f0_low * torch.exp2(place / self.config.bins_per_octave)
 
 
@@ -148,9 +161,11 @@ class Vocos(nn.Module):
         nn.init.normal_(self.net.out.weight, std=0.01)
         nn.init.zeros_(self.net.out.bias)
 
-    def read_pitch(self, mel: Tensor) -> Tensor:
-        """F0 in Hz, (B, T), wherever anything is voiced."""
-        return self.pitch.f0(self.pitch(mel))
+    def read_pitch(self, mel: Tensor, meant: Tensor | None = None) -> Tensor:
+        """F0 in Hz, (B, T), wherever anything is voiced. meant: the F0 (B, T) that a synthesizer had in mind, 0
+        where it says nothing: the mel decides nearby, not in which octave."""
+        scores = self.pitch(mel)
+        return self.pitch.f0(scores if meant is None else self.pitch.near(scores, meant))
 
     def cycles(self, f0: Tensor) -> Tensor:
         """Cycles of the source since the first frame, at each frame, float64 (B, T), for F0 (B, T) in Hz."""

@@ -27,6 +27,8 @@ from core.training.vocos import Trainer
 from core.types import PROJECT_MEL
 
 LOSSY = "librispeech_dev-clean_mp3"
+PITCH_FRAMES = 161
+"""Frames of a crop for the pitch reader: long enough that most see as much around them as they will in use."""
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -48,7 +50,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--threads", type=int, default=0, help="threads of torch; 0: its own choice")
     add("--batch", type=int, default=8)
-    add("--frames", type=int, default=65, help="frames of a crop")
+    add("--frames", type=int, default=65, help="frames of a crop for the filters")
     add("--channels", type=int, default=Config.channels)
     add(
         "--corrections",
@@ -166,42 +168,36 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
         save_resume(resume_path, trainer.state())
         return True
 
-    pairs = None
-    if args.pairs_minutes and not args.smoke:
-        pairs = published_pairs(cache, args.pairs_minutes, seed, say=say)
-    no_mels = np.zeros((0, PROJECT_MEL.n_mels, args.frames), np.float32)
     if running("pitch", pitch_end):
         if args.smoke:
             labels = {i: np.full(321, 120 + 20 * i, np.float32) for i in rows}
         else:
             labels = pitch_labels(cache, rows, say=say)
-        pitched = Crops(cache, rows, samples, seed, labels, strangers=0.7)
-        made_share = 2 * args.batch // 3 if pairs else 0
+        pitched = Crops(cache, rows, (PITCH_FRAMES - 1) * config.hop_length, seed, labels, strangers=0.7)
         last = time.monotonic()
         while running("pitch", pitch_end):
-            sound, f0 = pitched.batch(2 * args.batch - made_share)
-            seen = no_mels
-            if pairs:
-                _, seen, theirs = pairs.batch(made_share, args.frames)
-                f0 = np.concatenate([f0, theirs])
-            sound, seen, f0 = (torch.tensor(a, device=device) for a in (sound, seen, f0))
-            account("pitch", trainer.pitch_step(sound, seen, f0, trainer.seconds / max(pitch_end, 1e-9)))
+            sound, f0 = (torch.tensor(a, device=device) for a in pitched.batch(args.batch))
+            account("pitch", trainer.pitch_step(sound, f0, trainer.seconds / max(pitch_end, 1e-9)))
             save_if_due()
         if not args.smoke:
             save_resume(resume_path, trainer.state())
+    pairs = None
+    if args.pairs_minutes and not args.smoke and running("model", end):
+        pairs = published_pairs(cache, args.pairs_minutes, seed, say=say)
     metrics = {}
+    no_mels = np.zeros((0, PROJECT_MEL.n_mels, args.frames), np.float32)
     last = time.monotonic()
     while running("model", end):
         share = (trainer.seconds - pitch_end) / max(end - pitch_end, 1e-9)
         adversarial = args.smoke or share >= args.adversarial
         adversary_share = (share - args.adversarial) / max(1 - args.adversarial, 1e-9)
         made_share = args.batch // 3 if pairs else 0
-        sound, seen = crops.batch(args.batch - made_share)[0], no_mels
+        sound, seen, meant = crops.batch(args.batch - made_share)[0], no_mels, no_mels[:, 0]
         if pairs:
-            more, seen, _ = pairs.batch(made_share, args.frames)
+            more, seen, meant = pairs.batch(made_share, args.frames)
             sound = np.concatenate([sound, more])
-        sound, seen = torch.tensor(sound, device=device), torch.tensor(seen, device=device)
-        account("model", trainer.model_step(sound, seen, share, adversarial, adversary_share))
+        sound, seen, meant = (torch.tensor(a, device=device) for a in (sound, seen, meant))
+        account("model", trainer.model_step(sound, seen, meant, share, adversarial, adversary_share))
         if trainer.steps["model"] % args.show_steps == 0:
             metrics, made = trainer.validate(validation)
             say("validation: " + " ".join(f"{k} {v:.4f}" for k, v in metrics.items()))

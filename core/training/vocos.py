@@ -62,14 +62,13 @@ class Trainer:
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def pitch_step(self, sound: Tensor, seen: Tensor, f0: Tensor, share: float) -> dict[str, float]:
-        """One step of the reader on the mels of sound (B, n), every third blurred, and on made mels (b, n_mels, T).
+    def pitch_step(self, sound: Tensor, f0: Tensor, share: float) -> dict[str, float]:
+        """One step of the reader on the mels of sound (B, n), every third blurred.
 
-        f0: (B + b, T) in Hz, 0 where unvoiced: there the reader learns to say that any pitch would do.
+        f0: (B, T) in Hz, 0 where unvoiced: there the reader learns to say that any pitch would do.
         """
-        mel = torch.cat([blurred(self.mel(sound), 1 / 3), seen])
         with self.autocast():
-            scores = self.model.pitch(mel)
+            scores = self.model.pitch(blurred(self.mel(sound), 1 / 3))
         known = f0 > 0
         target = self.model.pitch.targets(f0.clamp_min(1.0))
         chances = torch.log_softmax(scores, -1)
@@ -82,13 +81,13 @@ class Trainer:
             fine = cents[cents <= 100].square().mean().sqrt() if (cents <= 100).any() else cents.sum() * 0
         return {"pitch": loss.item(), "cents": fine.item(), "gross": wrong.item()}
 
-    def make(self, mel: Tensor, model: Vocos | None = None) -> tuple[Tensor, Tensor]:
+    def make(self, mel: Tensor, meant: Tensor | None = None, model: Vocos | None = None) -> tuple[Tensor, Tensor]:
         """Sound (B, (T - 1) * hop) from mel (B, n_mels, T), the source beginning anywhere in its cycle; and the logits
-        (B, T, n_mels) of trust in the mel."""
+        (B, T, n_mels) of trust in the mel. meant: F0 (B, T), see `Vocos.read_pitch`."""
         model = model or self.model
         B, _, T = mel.shape
         with torch.no_grad():
-            f0 = model.read_pitch(mel)
+            f0 = model.read_pitch(mel, meant)
             start = torch.rand(B, dtype=torch.float64, device=mel.device)
             noise = torch.randn(B, (T + 3) * model.config.hop_length, device=mel.device)
         with self.autocast():
@@ -96,17 +95,19 @@ class Trainer:
             return model.synthesize(mel, out, f0, start, noise), model.trust(out)
 
     def model_step(
-        self, sound: Tensor, seen: Tensor, share: float, adversarial: bool, adversary_share: float
+        self, sound: Tensor, seen: Tensor, meant: Tensor, share: float, adversarial: bool, adversary_share: float
     ) -> dict[str, float]:
-        """One step on sound (B, n): spectral losses, and the discriminators' when `adversarial`. seen: made mels
-        (b, n_mels, T) of the last b sounds; of the others the real mel is shown, every third blurred."""
+        """One step on sound (B, n): spectral losses, and the discriminators' when `adversarial`. seen, meant: made mels
+        (b, n_mels, T) of the last b sounds, and their F0 (b, T), 0 where unvoiced; of the others the real mel is shown,
+        every third blurred."""
         mel = self.mel(sound)
         n_made = len(seen)
         seen, smooth = blurred(mel[: len(mel) - n_made], 1 / 3), seen
         genuine = torch.cat(
             [(seen == mel[: len(seen)]).flatten(1).all(1), torch.zeros(n_made, dtype=bool, device=mel.device)]
         )
-        made, trust = self.make(torch.cat([seen, smooth]))
+        meant = torch.cat([meant.new_zeros(len(seen), mel.shape[2]), meant])
+        made, trust = self.make(torch.cat([seen, smooth]), meant)
         losses = {}
         losses["trust"] = torch.nn.functional.binary_cross_entropy_with_logits(
             trust, genuine.float()[:, None, None].expand_as(trust)
@@ -178,7 +179,7 @@ class Trainer:
         """Losses of the averaged weights on sounds (B, n) never trained on, and what they made of them."""
         torch.manual_seed(0)
         mel = self.mel(sounds)
-        made, _ = self.make(mel, self.averaged())
+        made, _ = self.make(mel, model=self.averaged())
         log, convergence = self.spectral(made, sounds)
         return {"log": log.item(), "conv": convergence.item(), "mel": (self.mel(made) - mel).abs().mean().item()}, made
 

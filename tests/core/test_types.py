@@ -43,6 +43,14 @@ def test_a_mel_has_its_formats_bands():
         Mel(np.zeros((40, 10)), PROJECT_MEL)
 
 
+def test_a_mels_pitch_has_its_frames_and_goes_with_its_parts():
+    mel = Mel(np.zeros((80, 10)), PROJECT_MEL, np.arange(10) + 100)
+    assert mel.part(3, 5).f0.tolist() == [103, 104] and mel.part(3, 5).n_frames == 2
+    assert Mel(np.zeros((80, 10)), PROJECT_MEL).part(3, 5).f0 is None
+    with pytest.raises(ValueError, match="its f0 9"):
+        Mel(np.zeros((80, 10)), PROJECT_MEL, np.ones(9))
+
+
 def test_mel_format_survives_its_card():
     format = dataclasses.replace(PROJECT_MEL, range=(-4.0, 4.0))
     assert MelFormat.from_dict(format.to_dict()) == format

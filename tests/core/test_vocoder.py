@@ -9,7 +9,7 @@ from core.audio.mel import mel_filters, mel_spectrogram
 from core.errors import FormatMismatch, ModelError
 from core.inference import registry
 from core.inference.registry import Card
-from core.inference.vocoder import NeuralVocoder
+from core.inference.vocoder import NeuralVocoder, _Melody
 from core.models.vocos import Config, Vocos
 from core.progress import Cancelled
 from core.roles import Vocoder
@@ -57,6 +57,36 @@ def test_chunks_are_the_whole(vocoder, mel, monkeypatch):
     whole = vocoder.vocode(mel, seed=3).samples
     difference = 10 * np.log10(np.mean((streamed - whole) ** 2) / np.mean(whole**2))
     assert difference < -80, f"{difference:.0f} dB between chunks and one piece"
+
+
+def test_the_octave_is_the_one_meant_and_the_rest_is_read(vocoder):
+    reader, bins = vocoder.model.pitch, torch.arange(TINY.pitch_bins)
+    peaks = {f0: 6 * torch.exp(-0.5 * (bins - 72 * np.log2(f0 / 50)) ** 2) for f0 in (110.0, 220.0)}
+    scores = (peaks[110.0] + 1.2 * peaks[220.0])[None, None]
+    assert reader.f0(scores).item() == pytest.approx(220, rel=0.01)
+    meant = torch.full((1, 1), 100.0)  # the mel strayed by one semitone and a half
+    assert reader.f0(reader.near(scores, meant)).item() == pytest.approx(110, rel=0.01)
+    assert torch.equal(reader.near(scores, 0 * meant), scores)  # nothing was said
+
+
+def test_chunks_are_the_whole_with_a_pitch_that_was_meant(vocoder, mel, monkeypatch):
+    sung = Mel(mel.frames, PROJECT_MEL, 150 + 50 * np.sin(np.arange(mel.n_frames) / 40))
+    chunks = vocoder.vocode(sung, seed=3).samples
+    assert np.abs(chunks - vocoder.vocode(mel, seed=3).samples).max() > 1e-3
+    monkeypatch.setattr(vocoder, "FIRST", mel.n_frames)
+    whole = vocoder.vocode(sung, seed=3).samples
+    assert 10 * np.log10(np.mean((chunks - whole) ** 2) / np.mean(whole**2)) < -80
+
+
+def test_the_pitch_does_not_depend_on_who_asks_for_which_part(vocoder, mel):
+    """Read over other stretches, it differed by a rounding now and then, and chunks from the whole by -40 dB."""
+    whole = _Melody(vocoder.model, mel).part(0, mel.n_frames)
+    parts, start = _Melody(vocoder.model, mel), 0
+    for stop in (1, 64, 70, 128, 300, mel.n_frames):
+        assert torch.equal(parts.part(max(0, start - 20), stop), whole[:, max(0, start - 20) : stop])
+        assert len(parts._blocks) * parts.BLOCK < stop - start + 160
+        start = stop
+    torch.testing.assert_close(whole, vocoder.model.read_pitch(torch.tensor(mel.frames[None])), rtol=1e-4, atol=0)
 
 
 def test_same_seed_same_samples_another_seed_another_hiss(vocoder, mel):

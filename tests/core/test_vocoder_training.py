@@ -45,10 +45,19 @@ def test_every_stage_keeps_what_it_has_learnt(tmp_path, monkeypatch):
 def test_a_reader_taught_alone_is_published(tmp_path):
     trainer = Trainer(Config(channels=8, blocks=1, pitch_channels=8, pitch_blocks=1), torch.device("cpu"), 1e-3)
     before = read_tensors(read_card(trainer.publish(tmp_path, {})))["pitch.net.out.weight"].clone()
-    trainer.pitch_step(torch.randn(2, 3200), torch.full((1, 80, 17), -4.0), torch.full((3, 17), 120.0), 0.0)
+    trainer.pitch_step(torch.randn(2, 3200), torch.full((2, 17), 120.0), 0.0)
     after = read_tensors(read_card(trainer.publish(tmp_path, {})))["pitch.net.out.weight"]
     assert not torch.equal(before, after)
     assert torch.equal(after, trainer.model.pitch.net.out.weight.detach().to(after.dtype))
+
+
+def test_made_mels_are_read_as_they_were_meant():
+    trainer = Trainer(Config(channels=8, blocks=1, pitch_channels=8, pitch_blocks=1), torch.device("cpu"), 1e-3)
+    asked, read = [], trainer.model.read_pitch
+    trainer.model.read_pitch = lambda mel, meant=None: asked.append(meant) or read(mel, meant)
+    meant = torch.full((1, 17), 120.0)
+    trainer.model_step(torch.randn(3, 3200) * 0.1, torch.full((1, 80, 17), -4.0), meant, 0.0, False, 0.0)
+    assert torch.equal(asked[0], torch.cat([torch.zeros(2, 17), meant]))
 
 
 def test_published_weights_of_another_size_are_not_begun_with():

@@ -78,6 +78,19 @@ def test_the_same_request_gives_the_same_mel_alone_or_in_company(synthesizer, vo
     assert alignment.ends == same.ends
 
 
+def test_a_mel_says_what_pitch_it_was_meant_to_have(synthesizer, voice):
+    mel, _ = synthesizer.synthesize("Hello there, world.", voice, options=SpeakOptions(temperature=0))
+    network, seen = synthesizer.model, []
+    comb = network._comb
+    network._comb = lambda f0, voicing: seen.append(network._hertz(f0)) or comb(f0, voicing)
+    try:
+        synthesizer.synthesize("Hello there, world.", voice, options=SpeakOptions(temperature=0))
+    finally:
+        del network._comb
+    np.testing.assert_allclose(mel.f0, seen[0][0, : mel.n_frames].numpy(), rtol=1e-6)  # what the mel is drawn from
+    assert 30 < mel.f0.min() < mel.f0.max() < 740 and mel.f0.std() > 0
+
+
 def test_the_number_of_threads_changes_nothing(synthesizer, voice):
     before = torch.get_num_threads()
     try:
