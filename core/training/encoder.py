@@ -50,8 +50,11 @@ def draw_map(path: Path, vectors: np.ndarray, speakers: np.ndarray, size: int = 
     write_png(path, image)
 
 
-def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], folder: Path, distilled: bool) -> Path:
-    """Writes pretrained/encoder/<name>.safetensors from the running average, as `Trainer.published` gives it."""
+def publish_student(
+    trainer: Trainer, network: Voiceprint | GE2E, name: str, numbers: dict[str, float], folder: Path
+) -> Path:
+    """Writes pretrained/encoder/<name>.safetensors. network: what `Trainer.published` gave."""
+    distilled = trainer.teacher is not None
     rank = 10 if distilled else 1
     card = Card(
         role="encoder",
@@ -68,25 +71,26 @@ def publish_student(trainer: Trainer, name: str, numbers: dict[str, float], fold
             "minutes": round(trainer.earlier["minutes"] + trainer.seconds / 60, 1),
         },
     )
-    return publish(card, trainer.published().state_dict(), folder)
+    return publish(card, network.state_dict(), folder)
 
 
 def train(
     trainer: Trainer, judged: Windows, name: str, folder: Path, runs: Path, max_steps: int | None = None
 ) -> dict[str, float]:
     """Trains for the minutes set (or max_steps), saving and publishing as it goes. Returns the last judgement."""
-    settings, distilled = trainer.settings, trainer.teacher is not None
+    settings = trainer.settings
     runs.mkdir(parents=True, exist_ok=True)
     kind = "voiceprint" if isinstance(trainer.network, Voiceprint) else "ge2e"
     means: dict[str, float] = {}
     last_published = trainer.seconds
 
     def judge_and_save() -> dict[str, float]:
-        numbers, vectors, speakers = trainer.judge(judged)
+        network = trainer.published()
+        numbers, vectors, speakers = trainer.judge(network, judged)
         print("  judged: " + "  ".join(f"{key} {value:.4f}" for key, value in numbers.items()), flush=True)
         draw_map(runs / f"{kind}-map.png", vectors, speakers)
         save_resume(runs / f"{kind}.pt", trainer.state())
-        print(f"  published {publish_student(trainer, name, numbers, folder, distilled)}", flush=True)
+        print(f"  published {publish_student(trainer, network, name, numbers, folder)}", flush=True)
         return numbers
 
     try:

@@ -141,12 +141,13 @@ class Trainer:
         return network
 
     @torch.no_grad()
-    def judge(self, windows: Windows, per_speaker: int = 12) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
-        """Numbers on other speakers, clean: EER, same and different similarity, cosine to the teacher.
+    def judge(
+        self, network: Voiceprint | GE2E, windows: Windows, per_speaker: int = 12
+    ) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+        """Numbers of a network on other speakers, clean: EER, same and different similarity, cosine to the teacher.
 
         Returns them with the utterances' vectors (n, d) and speakers (n,).
         """
-        network = self.published()
         rng = np.random.default_rng(0)
         chosen = []
         for speaker in np.unique(windows.speaker):
