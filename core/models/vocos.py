@@ -38,7 +38,7 @@ class Config:
     noise_points: int = 8
     corrections: int = 0
     pitch_channels: int = 128
-    pitch_blocks: int = 8
+    pitch_blocks: int = 4
     pitch_bins: int = 256
     bins_per_octave: int = 72
     f0_low: float = 50.0

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from core.evaluation.vocoder import interval, pitch_of_all
-from core.types import Mel, Waveform
+from core.evaluation.vocoder import interval, pitch_of_all, write_card
+from core.inference.registry import Card, read_card, read_tensors
+from core.training.checkpoint import publish
+from core.types import PROJECT_MEL, Mel, Waveform
 
 
 def test_an_interval_is_the_means_and_narrows_with_more_utterances():
@@ -40,3 +42,16 @@ def test_the_pitch_of_many_is_the_mean_over_them():
     assert found["mean"]["gross"] == pytest.approx(1 / 3, abs=0.01)
     assert found["mean"]["cents"] == pytest.approx(400, abs=5)
     assert found["interval"]["cents"] == [pytest.approx(0, abs=1), pytest.approx(1200, abs=15)]
+
+
+def test_what_was_measured_is_in_the_card_and_the_weights_stay(tmp_path):
+    torch = pytest.importorskip("torch")
+    card = Card("vocoder", "vocos", "tiny", mel_format=PROJECT_MEL, metrics={"val_seen_mel": 0.1}, extra={"minutes": 3})
+    path = publish(card, {"weight": torch.arange(4.0)}, tmp_path)
+    found = {"utterances": 531, "mean": {"cents": 77.0}, "interval": {}}
+    report = {"utterances": 40, "results": {"tiny": {"all": {"pesq": 3.5, "rtf": 0.02}}}, "pitch_of_all": found}
+    write_card(read_card(path), report)
+    written = read_card(path)
+    assert written.metrics["val_unseen_pesq"] == 3.5 and written.metrics["val_unseen_utterances"] == 40
+    assert written.metrics["val_unseen_cents_of_all"] == 77.0 and "val_unseen_rtf" not in written.metrics
+    assert written.extra == {"minutes": 3} and read_tensors(written)["weight"].tolist() == [0, 1, 2, 3]
