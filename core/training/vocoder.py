@@ -27,8 +27,6 @@ from core.training.vocos import Trainer
 from core.types import PROJECT_MEL
 
 LOSSY = "librispeech_dev-clean_mp3"
-PITCH_FRAMES = 161
-"""Frames of a crop for the pitch reader: long enough that most see as much around them as they will in use."""
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -50,7 +48,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--threads", type=int, default=0, help="threads of torch; 0: its own choice")
     add("--batch", type=int, default=8)
-    add("--frames", type=int, default=65, help="frames of a crop for the filters")
+    add("--frames", type=int, default=65, help="frames of a crop")
     add("--channels", type=int, default=Config.channels)
     add(
         "--corrections",
@@ -173,10 +171,10 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
             labels = {i: np.full(321, 120 + 20 * i, np.float32) for i in rows}
         else:
             labels = pitch_labels(cache, rows, say=say)
-        pitched = Crops(cache, rows, (PITCH_FRAMES - 1) * config.hop_length, seed, labels, strangers=0.7)
+        pitched = Crops(cache, rows, samples, seed, labels, strangers=0.7)
         last = time.monotonic()
         while running("pitch", pitch_end):
-            sound, f0 = (torch.tensor(a, device=device) for a in pitched.batch(args.batch))
+            sound, f0 = (torch.tensor(a, device=device) for a in pitched.batch(2 * args.batch))
             account("pitch", trainer.pitch_step(sound, f0, trainer.seconds / max(pitch_end, 1e-9)))
             save_if_due()
         if not args.smoke:
