@@ -33,6 +33,7 @@ COLUMNS = (
 
 CARD = ("pesq", "stoi", "lsd", "cents", "cents_steady", "cents_median", "gross", "voicing", "dnsmos", "wer")
 INTERVALS = ("pesq", "stoi", "cents", "cents_median", "gross", "voicing", "dnsmos")
+PITCH = ("cents_steady", "cents", "cents_median", "gross", "voicing")
 
 
 def log_spectral_distance(reference: np.ndarray, made: np.ndarray, floor: float = 1e-3) -> float:
@@ -105,9 +106,10 @@ def interval(values: list[float], draws: int = 10000) -> list[float]:
     return [round(float(x), 4) for x in np.percentile(means, [2.5, 97.5])]
 
 
-def pitch_of_all(vocoder, cache: SpeechCache, rows: list[int]) -> dict:
-    """The pitch errors over many utterances, and where the mean of each lies with 95 % certainty."""
-    found = []
+def pitch_of_all(vocoder, cache: SpeechCache, rows: list[int], measured: list[dict] = ()) -> dict:
+    """The pitch errors over `rows` and utterances already `measured`, and where the mean of each lies with 95 %
+    certainty."""
+    found = [{key: result[key] for key in PITCH} for result in measured]
     for n, i in enumerate(rows):
         original = cache.samples(i)
         made = vocoder.vocode(mel_spectrogram(Waveform(original, SAMPLE_RATE), PROJECT_MEL)).samples
@@ -115,13 +117,14 @@ def pitch_of_all(vocoder, cache: SpeechCache, rows: list[int]) -> dict:
         found.append(pitch_errors(original[:length], made[:length]))
         if n % 100 == 99:
             print(f"pitch of {n + 1} of {len(rows)}", file=sys.stderr)
-    intervals = {key: interval([r[key] for r in found]) for key in found[0]}
-    return {"utterances": len(rows), "mean": average(found), "interval": intervals}
+    intervals = {key: interval([r[key] for r in found]) for key in PITCH}
+    return {"utterances": len(found), "mean": average(found), "interval": intervals}
 
 
 def write_card(card: registry.Card, report: dict) -> None:
     """Puts what was measured on the unseen speakers into the model's card; its tensors stay as they are."""
-    metrics = {f"val_unseen_{key}": value for key, value in report["results"][card.name]["all"].items() if key in CARD}
+    metrics = {key: value for key, value in card.metrics.items() if not key.startswith("val_unseen_")}
+    metrics |= {f"val_unseen_{key}": value for key, value in report["results"][card.name]["all"].items() if key in CARD}
     metrics["val_unseen_utterances"] = report["utterances"]
     if report["pitch_of_all"]:
         metrics["val_unseen_cents_of_all"] = report["pitch_of_all"]["mean"]["cents"]
@@ -162,7 +165,7 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
     cache = SpeechCache()
     rows = choose(cache, args.limit, args.split)
     results: dict[str, list[dict]] = {"original": [], FLOOR: []} | {name: [] for name in vocoders}
-    pairs = []
+    pairs, stopped = [], False
     try:
         for n, i in enumerate(rows):
             row, original = cache.rows[i], cache.samples(i)
@@ -189,6 +192,7 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
                 pairs.append((row.utt_id, versions))
             print(f"{n + 1} of {len(rows)}", file=sys.stderr)
     except KeyboardInterrupt:  # what was measured so far still counts, and says of how many
+        stopped = True
         print("stopped early", file=sys.stderr)
     shown, summary = {}, {}
     for name, values in results.items():
@@ -209,8 +213,9 @@ def main(argv: list[str], draw: Callable | None = None) -> int:
         summary[name] |= {"interval": intervals} if intervals else {}
     print(table(shown))
     pitch = None
-    if args.pitch_limit:
-        pitch = pitch_of_all(vocoders[cards[0].name], cache, choose(cache, args.pitch_limit, args.split))
+    if args.pitch_limit and not stopped:
+        others = choose(cache, args.pitch_limit, args.split)[len(rows) :]  # it begins with the same utterances
+        pitch = pitch_of_all(vocoders[cards[0].name], cache, others, results[cards[0].name])
         print("pitch of all:", json.dumps(pitch))
     args.output.mkdir(parents=True, exist_ok=True)
     rows = rows[: len(results["original"])]

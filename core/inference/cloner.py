@@ -329,7 +329,7 @@ class _Draft:
 
     def take(self, receipt: Receipt) -> Take:
         melody = [mel.f0 for mel in self.mels]
-        f0 = None if any(part is None for part in melody) else np.concatenate(melody)
+        f0 = None if any(tones is None for tones in melody) else np.concatenate(melody)
         mel = Mel(np.concatenate([mel.frames for mel in self.mels], axis=1), self.format, f0)
         joined = Alignment(
             tuple(s for _, a in self.alignments for s in a.symbols),

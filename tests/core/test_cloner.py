@@ -72,7 +72,7 @@ def test_another_pitch_changes_the_sound_alone(cloner, voice, pitch):
     assert len(asked.waveform.samples) == len(plain.waveform.samples)
     assert asked.alignment.ends == plain.alignment.ends and asked.receipt.options.pitch == pitch
     peak = np.abs(np.fft.rfft(asked.waveform.samples)).argmax() / asked.waveform.seconds
-    assert peak == pytest.approx(plain.mel.f0[0] * 2 ** (pitch / 12), rel=0.02)
+    assert peak == pytest.approx(220 * 2 ** (pitch / 12), rel=0.02)
     assert plain.heard is None and asked.heard.n_frames == asked.mel.n_frames
     bands = [take.heard.frames.mean(axis=1).argmax() for take in (asked, cloner.vocode(asked))]
     assert bands[0] == bands[1] == mel_spectrogram(asked.waveform, asked.mel.format).frames.mean(axis=1).argmax()
