@@ -10,6 +10,7 @@ from core.audio.partials import (
     WINDOW_FRAMES,
     partial_mels,
     partial_starts,
+    power_mel,
     raise_level,
     rms_level,
 )
@@ -23,6 +24,10 @@ from core.types import Embedding, Waveform
 
 SHORTEST = 0.5
 """Seconds of speech without which nothing is said about a voice."""
+RUN = 1000
+"""Frames that our own encoder hears in one go: 10 s."""
+RUN_SHARE = 0.2
+"""What that counts for in a voice, beside the mean of the windows."""
 _QUIETEST = -80.0  # dB of full scale; under it there is nothing but the converter's own noise
 _BATCH = 24  # windows between two reports: 20 s of speech, under 0.2 s of work on one core
 
@@ -104,6 +109,22 @@ class VoiceprintEncoder(WindowedEncoder):
     def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
         super().__init__(card, Voiceprint(VoiceprintConfig(**card.config)), tensors)
 
+    def embed_speech(self, speech: np.ndarray, report: Report = silent) -> tuple[Embedding, np.ndarray]:
+        """As `embed`, for 16 kHz samples that are speech throughout.
+
+        Beside the windows it hears the speech in one go, up to RUN frames of it: the windows agree more with the
+        published encoder, and who has listened for longer tells people apart better.
+        """
+        windows, partials = super().embed_speech(speech, part(report, 0.0, 0.6))
+        report, answers = part(report, 0.6, 1.0), []
+        with torch.inference_mode():
+            for done, mels in _runs(speech):
+                answers.append(self.network(torch.from_numpy(mels[None]))[0].numpy())
+                report(done, "embedding")
+        runs = np.mean(answers, axis=0)
+        vector = (1 - RUN_SHARE) * windows.vector + RUN_SHARE * runs / max(float(np.linalg.norm(runs)), 1e-9)
+        return Embedding(vector / max(float(np.linalg.norm(vector)), 1e-9), self.space), partials
+
 
 class GE2EEncoder(WindowedEncoder):
     """The published encoder, its weights in our container. Raises KeyError, RuntimeError for other weights."""
@@ -122,3 +143,16 @@ def _windows(speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
         begin = max(0, chosen[0] - 3)
         stretch = speech[begin * hop : (chosen[-1] + WINDOW_FRAMES + 3) * hop]
         yield min(1.0, (i + _BATCH) / len(starts)), partial_mels(stretch, [start - begin for start in chosen])
+
+
+def _runs(speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:
+    """The mel energies of the speech in pieces of one length, RUN frames or fewer: float32 (n_frames, 40); with each
+    the share done after it."""
+    hop = ENCODER_MEL.hop_length
+    n_frames = len(speech) // hop
+    n_runs = -(-n_frames // RUN)
+    length = n_frames // n_runs
+    for i in range(n_runs):
+        begin = max(0, i * length - 3)  # as in `_windows`
+        mels = power_mel(speech[begin * hop : ((i + 1) * length + 3) * hop])
+        yield (i + 1) / n_runs, mels[i * length - begin :][:length]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.evaluation.verification import equal_error_rate, pair_similarities
+from core.inference.encoder import GE2EEncoder, VoiceprintEncoder, WindowedEncoder
 from core.inference.registry import Card
 from core.models.ge2e import GE2E
 from core.models.voiceprint import Voiceprint
@@ -140,7 +141,14 @@ class Trainer:
         network.linear.bias.copy_(factor * network.linear.bias + (1 - factor) * mean)
         return network
 
-    @torch.no_grad()
+    def _encoder(self, network: Voiceprint | GE2E) -> WindowedEncoder:
+        """The network as it will be used."""
+        if isinstance(network, Voiceprint):
+            card, kind = Card("encoder", "voiceprint", "student", config=asdict(network.config)), VoiceprintEncoder
+        else:
+            card, kind = Card("encoder", "ge2e", "student"), GE2EEncoder
+        return kind(card, {name: tensor.cpu() for name, tensor in network.state_dict().items()})
+
     def judge(
         self, network: Voiceprint | GE2E, windows: Windows, per_speaker: int = 12
     ) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
@@ -153,12 +161,11 @@ class Trainer:
         for speaker in np.unique(windows.speaker):
             utterances = np.unique(windows.utterance[windows.speaker == speaker])
             chosen += list(rng.permutation(utterances)[:per_speaker])
+        embed = self._encoder(network).embed_speech
         vectors, speakers, cosines = [], [], []
         for utterance in chosen:
-            members = np.flatnonzero(windows.utterance == utterance)[:8]
-            mels = torch.from_numpy(np.stack([windows.mel(w) for w in members]))
-            vector = network(mels.to(self.device)).mean(dim=0)
-            vectors.append((vector / vector.norm()).cpu().numpy())
+            members = np.flatnonzero(windows.utterance == utterance)
+            vectors.append(embed(windows.speech(members))[0].vector)
             speakers.append(windows.speaker[members[0]])
             if windows.voices is not None:
                 cosines.append(float(vectors[-1] @ windows.voices[members[0]].astype(np.float32)))

@@ -50,6 +50,12 @@ class Windows:
             self._mels[w] = np.log(power_mel(self.wave(w))[:WINDOW_FRAMES] + 1e-9).astype(np.float16)
         return np.exp(self._mels[w].astype(np.float32))
 
+    def speech(self, members: np.ndarray) -> np.ndarray:
+        """From where the first of an utterance's windows begins to where the last one ends, float32 (n_samples,)."""
+        first, last = members[0], members[-1]
+        samples = self.sounds[self.sound[first]][self.start[first] : self.start[last] + self.length[last]]
+        return samples.astype(np.float32) / 32767
+
     def select(self, mask: np.ndarray) -> "Windows":
         """The windows where `mask` holds, over the same sounds."""
         picked = {name: getattr(self, name)[mask] for name in ("sound", "start", "length", "speaker", "utterance")}

@@ -1,12 +1,15 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
 from core.errors import ModelError, VoiceError
-from core.inference.registry import available, load, read_tensors
+from core.inference.registry import Card, available, load, read_tensors
 from core.types import Waveform
 
 torch = pytest.importorskip("torch")
 
+from core.inference.encoder import VoiceprintEncoder  # noqa: E402
 from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
 from core.training.augment import Augment  # noqa: E402
@@ -111,6 +114,22 @@ def test_after_a_short_window_comes_silence():
     wave = windows.wave(0)
     assert wave.shape == (WINDOW,) and wave.dtype == np.float32
     assert wave[:9000].std() > 0.1 and not wave[9000:].any()
+
+
+def test_the_speech_of_an_utterance_reaches_from_its_first_window_to_the_end_of_its_last():
+    windows = smoke_windows()
+    windows.length[1] = 20000
+    np.testing.assert_allclose(windows.speech(np.array([0, 1])), windows.sounds[0][: 6400 + 20000] / 32767, atol=1e-6)
+
+
+def test_a_network_is_judged_as_it_is_used():
+    torch.manual_seed(0)
+    windows = smoke_windows()
+    trainer = Trainer(windows, Settings(speakers=4), Voiceprint(TINY), GE2E(GE2EConfig(hidden_size=16, n_layers=2)))
+    _, vectors, speakers = trainer.judge(trainer.network, windows)
+    card = Card("encoder", "voiceprint", "tiny", config=asdict(TINY))
+    used = VoiceprintEncoder(card, trainer.network.state_dict()).embed_speech(windows.wave(2))[0]
+    np.testing.assert_allclose(vectors[speakers == 1][0], used.vector, atol=1e-5)
 
 
 def test_strangers_are_other_voices_at_the_same_times():
