@@ -80,12 +80,12 @@ def test_twice_as_fast_is_half_as_long(published, speech):
 
 
 def test_made_speech_keeps_the_octave_it_was_meant_in(published, speech):
-    """What the vocoder read off the mels it had made for these four men was an octave off in 3 % of the frames."""
+    """What the vocoder read off the mels made for these ten men was an octave off in 4.6 % of the frames."""
     pytest.importorskip("parselmouth")
     from core.training.pitch import track_pitch
 
     wrong, voiced = 0, 0
-    for recording, waveform in speech(n=4, split="train", set="common_voice_world", gender="M", min_seconds=6.0):
+    for recording, waveform in speech(n=10, split="train", set="common_voice_world", gender="M", min_seconds=6.0):
         voice = published.utterance(waveform, recording.utt_id, recording.speaker).embedding
         take = published.clone(TEXT, voice)
         heard, meant = track_pitch(take.waveform.samples), take.mel.f0
