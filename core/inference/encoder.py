@@ -99,8 +99,7 @@ class WindowedEncoder:
                 report(done, "embedding")
         partials = np.concatenate(partials)
         partials /= np.maximum(np.linalg.norm(partials, axis=1, keepdims=True), 1e-9)
-        mean = partials.mean(axis=0)
-        return Embedding(mean / max(float(np.linalg.norm(mean)), 1e-9), self.space), partials
+        return Embedding(_unit(partials.mean(axis=0)), self.space), partials
 
 
 class VoiceprintEncoder(WindowedEncoder):
@@ -121,9 +120,8 @@ class VoiceprintEncoder(WindowedEncoder):
             for done, mels in _runs(speech):
                 answers.append(self.network(torch.from_numpy(mels[None]))[0].numpy())
                 report(done, "embedding")
-        runs = np.mean(answers, axis=0)
-        vector = (1 - RUN_SHARE) * windows.vector + RUN_SHARE * runs / max(float(np.linalg.norm(runs)), 1e-9)
-        return Embedding(vector / max(float(np.linalg.norm(vector)), 1e-9), self.space), partials
+        voice = (1 - RUN_SHARE) * windows.vector + RUN_SHARE * _unit(np.mean(answers, axis=0))
+        return Embedding(_unit(voice), self.space), partials
 
 
 class GE2EEncoder(WindowedEncoder):
@@ -131,6 +129,11 @@ class GE2EEncoder(WindowedEncoder):
 
     def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
         super().__init__(card, GE2E(GE2EConfig.of(tensors)), tensors)
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    """(d,), of norm 1."""
+    return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
 
 def _windows(speech: np.ndarray) -> Iterator[tuple[float, np.ndarray]]:

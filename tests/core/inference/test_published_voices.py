@@ -92,4 +92,4 @@ def test_made_speech_keeps_the_octave_it_was_meant_in(published, speech):
         both = np.flatnonzero(heard[: len(meant)])
         wrong += (np.abs(np.log2(heard[both] / meant[both])) > 0.5).sum()
         voiced += len(both)
-    assert voiced > 700 and wrong / voiced < 0.018, wrong / voiced
+    assert voiced > 1750 and wrong / voiced < 0.015, wrong / voiced
