@@ -18,12 +18,14 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
 from core.audio.mel import mel_spectrogram
+from core.errors import VoiceError
 from core.evaluation import measures
 from core.evaluation.cases import SETS, SPEAKERS, Case, choose_cases, enrolment, spread
 from core.evaluation.judges import Judges, written
@@ -203,7 +205,10 @@ def evaluate(
     kept, settings = Kept(cards, copies, tuned=tuned), (synthesizer, vocoder, keep, copies, tuned)
     open_cases = [(n, case) for n, case in enumerate(grid) if keep is not None or Kept.key(case) not in kept.results]
     enrolled = enrolment(choose_cases(cache, ["held-back"]))  # every unseen speaker is someone to be mistaken for
-    with _one_thread_each(), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    if processes > 1:  # librosa keeps what it compiles at its first call: two who write that at once garble it
+        with contextlib.suppress(VoiceError):
+            measures.dnsmos(np.zeros(SAMPLE_RATE, np.float32))
+    with _one_thread_each(), ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool:
         heard = {i: pool.submit(_voices_of, settings, i) for indices in enrolled.values() for i in sorted(indices)}
         begun, jobs = time.monotonic(), {pool.submit(_run, settings, n, case): case for n, case in open_cases}
         try:
@@ -244,6 +249,16 @@ def _centroids(heard: dict[str, list[dict[str, np.ndarray]]]) -> dict[str, dict[
             mean = np.mean([voices[encoder] for voices in found if encoder in voices], axis=0)
             centroids.setdefault(speaker, {})[encoder] = mean / np.linalg.norm(mean)
     return centroids
+
+
+def end_with_parent() -> None:
+    """In a worker: ends it when the process that began it is gone, however that ended. It would wait for ever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +12,7 @@ from core.evaluation.sentences import HARD, HARVARD
 from core.evaluation.speech import COLUMNS, Case, Kept, _summary, choose_cases, enrolment, espeak_reading, spread, table
 from core.inference.registry import Card
 from core.text.script import write_script
-from core.training.data import CACHE, SPEECH, SpeechCache
+from core.training.data import CACHE, REPOSITORY, SPEECH, SpeechCache
 
 
 def judged(speaker: str, voice: np.ndarray, errors: int, seconds: float) -> dict:
@@ -104,7 +107,7 @@ def test_the_grid_is_judged_against_every_speaker_and_a_second_run_repeats_nothi
     monkeypatch.setattr(speech, "SpeechCache", lambda: None)
     monkeypatch.setattr(speech, "choose_cases", lambda cache, sets: CASES)
     monkeypatch.setattr(speech.registry, "find", lambda role, name=None: Card(role, "none", f"the {role}"))
-    monkeypatch.setattr(speech, "ProcessPoolExecutor", lambda processes, context: ThreadPoolExecutor(processes))
+    monkeypatch.setattr(speech, "ProcessPoolExecutor", lambda processes, *_: ThreadPoolExecutor(processes))
     monkeypatch.setattr(speech, "_voices_of", lambda settings, i: {"ours": voices["abc"[i % 10]]})
     monkeypatch.setattr(speech, "_run", run)
     stop_after = 4
@@ -179,3 +182,26 @@ def test_the_card_gets_flat_numbers_and_keeps_its_weights(tmp_path, monkeypatch)
     assert metrics["unseen_hard_lost"] == 0 and metrics["validation_mel"] == 0.3
     assert all(not isinstance(value, dict) for value in metrics.values())
     assert load_file(path)["weight"].tolist() == [1, 1, 1]
+
+
+POOL = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from core.evaluation.speech import end_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), end_with_parent) as pool:
+        pool.submit(os.getpid).result()
+        print("begun", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_workers_end_when_the_evaluation_is_killed(tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen([sys.executable, tmp_path / "pool.py"], stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout.readline() == b"begun\n"
+        parent.kill()
+        parent.communicate(timeout=20)  # the worker has this pipe too: it ends with whoever is the last to go
