@@ -108,6 +108,8 @@ def treated(speech: SpeechCache, chosen: list[int]) -> dict[str, list[np.ndarray
         "pink noise 10 dB": noisy(0.5, 10),
         "babble 10 dB": [conditions.add_noise(x, crowd(len(x)), 10) for x in clean],
         "telephone band": [conditions.telephone(x) for x in clean],
+        "muffled": (muffled := [conditions.muffled(x) for x in clean]),
+        "every fifth muffled": [muffled[i] if i % 5 == 0 else x for i, x in enumerate(clean)],
         "mp3 32 kbit/s": [conditions.mp3(x) for x in clean],
         "12 dB quieter": [x * 0.25 for x in clean],
     }

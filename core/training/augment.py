@@ -45,7 +45,8 @@ class Augment:
         return torch.eye(n_frames) + decay * 10 ** (-self._between(n, 2, 18) / 10) * self._chance(n, 0.35)
 
     def channels(self, n: int) -> Tensor:
-        """Gains of energy per band, (n, 1, 40): tilts and ripples for most, telephones and lost trebles for some."""
+        """Gains of energy per band, (n, 1, 40): tilts and ripples for most, telephones, lost trebles and muffled
+        microphones for some."""
         octaves = torch.log2(self.hz / 1000)
         decibels = self._between(n, -4, 4) * octaves
         decibels = decibels + 3 * torch.sin(octaves * self._between(n, 0.5, 3) + self._between(n, 0, 6.28))
@@ -56,6 +57,8 @@ class Augment:
         slope = self._between(n, 20, 90)  # dB per octave outside the band
         decibels = decibels - slope * torch.log2(low / self.hz).clamp_min(0)
         decibels = decibels - slope * torch.log2(self.hz / high).clamp_min(0) * (telephone | treble)
+        muffled, corner = self._between(n, 3, 12) * self._chance(n, 0.15), self._between(n, 200, 1500)
+        decibels = decibels - muffled * torch.log2(self.hz / corner).clamp_min(0)
         return 10 ** (decibels.clamp(-70, 20) / 10)
 
     def noises(self, mels: Tensor) -> Tensor:

@@ -123,11 +123,11 @@ def smoke_windows(seed: int = 0) -> Windows:
     return Windows(sounds, count, np.tile([0, 6400], 8), np.full(16, 25600), count, np.arange(16), targets, targets)
 
 
-def new_student(kind: str, tiny: bool) -> Voiceprint | GE2E:
+def new_student(kind: str, tiny: bool, hidden_size: int | None = None) -> Voiceprint | GE2E:
     """A network to teach. It always begins from random weights: a teacher gives targets, never its own weights."""
-    if kind == "voiceprint":
-        return Voiceprint(VoiceprintConfig(hidden_size=16, n_layers=2) if tiny else VoiceprintConfig())
-    return GE2E(GE2EConfig(hidden_size=16, n_layers=2) if tiny else GE2EConfig())
+    network, config = (Voiceprint, VoiceprintConfig) if kind == "voiceprint" else (GE2E, GE2EConfig)
+    size = hidden_size or (16 if tiny else config.hidden_size)
+    return network(config(hidden_size=size, n_layers=2 if tiny else config.n_layers))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -141,6 +141,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--from-scratch", action="store_true", help="GE2E loss alone, no teacher (a space of its own)")
     parser.add_argument("--speakers", type=Path, help="a folder with one folder per speaker; implies --from-scratch")
     parser.add_argument("--student", choices=("voiceprint", "ge2e"), default="voiceprint", help="the network to teach")
+    parser.add_argument(
+        "--hidden-size", type=int, help="units of each layer; more than the published weights have: they are built in"
+    )
     parser.add_argument("--name", help="of the published file (default: the student's)")
     parser.add_argument("--publish-every", type=float, default=10.0, help="minutes of training")
     parser.add_argument("--runs", type=Path, default=RUNS)
@@ -174,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     teacher = None
     if taught:
         teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2)) if args.smoke else load_teacher()
-    trainer = Trainer(windows, settings, new_student(args.student, args.smoke), teacher, args.device)
+    trainer = Trainer(windows, settings, new_student(args.student, args.smoke, args.hidden_size), teacher, args.device)
     state = load_resume(args.runs / f"{args.student}.pt") if args.resume else None
     if state is not None:
         trainer.restore(state)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.errors import ModelError
 from core.evaluation.verification import equal_error_rate, pair_similarities
 from core.inference.encoder import GE2EEncoder, VoiceprintEncoder, WindowedEncoder
 from core.inference.registry import Card
@@ -33,7 +34,7 @@ class Settings:
     learning_rate: float = 2e-3
     seed: int = 0
     publish_minutes: float = 10.0
-    spread: float = 1.2
+    spread: float = 1.1
 
 
 class Trainer:
@@ -131,15 +132,19 @@ class Trainer:
         A student unsure of a voice answers with something nearer the mean of all, which makes everybody look alike; the
         factor gives similarities their range back. Measured on speakers kept apart it does not move the error rate.
         """
-        network, factor = copy.deepcopy(self.average), self.settings.spread
-        if self.teacher is None:
-            return network
+        network = copy.deepcopy(self.average)
+        if self.teacher is not None:
+            self._spread(network, self.settings.spread)
+        return network
+
+    @torch.no_grad()
+    def _spread(self, network: Voiceprint | GE2E, factor: float) -> None:
+        """Puts what the network answers `factor` times as far from its mean answer to training speech."""
         some = np.random.default_rng(0).choice(len(self.windows), min(1500, len(self.windows)), replace=False)
         mels = torch.from_numpy(np.stack([self.windows.mel(w) for w in some]))
         mean = torch.cat([network.raw(part.to(self.device)) for part in mels.split(128)]).mean(dim=0)
         network.linear.weight.mul_(factor)
         network.linear.bias.copy_(factor * network.linear.bias + (1 - factor) * mean)
-        return network
 
     def _encoder(self, network: Voiceprint | GE2E) -> WindowedEncoder:
         """The network as it will be used."""
@@ -181,8 +186,19 @@ class Trainer:
         return numbers, vectors, speakers
 
     def begin_with(self, card: Card, tensors: dict[str, Tensor]) -> None:
-        """Takes published weights and counts on from their steps and minutes."""
-        self.network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        """Takes published weights, of a network as wide or narrower, and counts on from their steps and minutes.
+
+        Raises ModelError where they do not fit.
+        """
+        try:
+            self.network.load_state_dict(widened(tensors, self.network.state_dict()))
+        except (KeyError, RuntimeError):
+            raise ModelError(
+                f"The published encoder {card.name} does not fit into this one.",
+                "Leave out --from-published, or give --hidden-size as many units as it has, or more.",
+            ) from None
+        if self.teacher is not None:
+            self._spread(self.network, 1 / self.settings.spread)  # as it was when it was learnt
         self.average.load_state_dict(self.network.state_dict())
         self.earlier = {"steps": card.steps, "minutes": card.extra["minutes"]}
 
@@ -210,6 +226,28 @@ class Trainer:
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)
+
+
+def widened(narrow: dict[str, Tensor], wide: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of an LSTM and its last layer, in a network of more units that answers exactly as they do.
+
+    The new units listen with what `wide` holds for them (random numbers), but nobody listens to them yet.
+    Raises RuntimeError where `wide` is narrower, KeyError where it has other layers.
+    """
+    if narrow.keys() != wide.keys():
+        raise KeyError("other layers")
+    grown = {}
+    for name, tensor in wide.items():
+        gates = 4 if name.startswith("lstm") else 1
+        old, new = narrow[name].float().unflatten(0, (gates, -1)), tensor.clone().unflatten(0, (gates, -1))
+        n_units = old.shape[1]
+        if old.dim() > 2 and new.shape[2] > old.shape[2]:
+            new[:, :n_units, old.shape[2] :] = 0
+            new[:, :n_units, : old.shape[2]] = old
+        else:
+            new[:, :n_units] = old
+        grown[name] = new.flatten(0, 1)
+    return grown
 
 
 def has_bfloat16(device: str) -> bool:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.evaluation.conditions import add_noise, babble, coloured_noise, mp3, telephone
+from core.evaluation.conditions import add_noise, babble, coloured_noise, mp3, muffled, telephone
 from core.evaluation.verification import enrolled_similarities, equal_error_rate, pair_similarities
 
 
@@ -57,3 +57,12 @@ def test_a_telephone_keeps_the_middle_and_an_mp3_its_length():
     tone = 0.3 * np.sin(2 * np.pi * 1000 * t).astype(np.float32)
     coded = mp3(tone)
     assert abs(len(coded) - len(tone)) < 3000 and abs(level(coded) - level(tone)) < 1
+
+
+def test_muffled_speech_is_as_loud_and_loses_nine_decibels_with_each_octave():
+    t = np.arange(16000) / 16000
+    tones = [0.1 * np.sin(2 * np.pi * hz * t) for hz in (300, 800, 1600, 3200)]
+    dull = muffled(sum(tones).astype(np.float32))
+    assert level(dull) == pytest.approx(level(sum(tones)), abs=0.05)
+    strength = [np.abs(np.fft.rfft(dull))[hz] for hz in (300, 800, 1600, 3200)]
+    assert 20 * np.log10(strength / strength[0]) == pytest.approx([0, -9, -18, -27], abs=0.1)

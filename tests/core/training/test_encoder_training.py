@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -92,6 +92,36 @@ def test_training_may_begin_with_published_weights(tmp_path):
     main([*arguments, "--from-published"])
     (card,) = available(tmp_path)[0]["encoder"]
     assert card.steps == 6
+
+
+def test_a_wider_network_begins_by_answering_as_the_published_one(tmp_path):
+    arguments = ["--smoke", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path)]
+    main(arguments)
+    (card,) = available(tmp_path)[0]["encoder"]
+    published = Voiceprint(TINY)
+    published.load_state_dict({name: tensor.float() for name, tensor in read_tensors(card).items()})
+    trainer = Trainer(smoke_windows(), Settings(), Voiceprint(replace(TINY, hidden_size=24)))
+    trainer.begin_with(card, read_tensors(card))
+    mels = torch.rand(3, 40, 40)
+    torch.testing.assert_close(trainer.network(mels), published(mels))
+    trainer.network(mels).sum().backward()
+    assert trainer.network.linear.weight.grad[:, 16:].abs().max() > 0  # the new units can be listened to
+    main([*arguments, "--from-published", "--hidden-size", "24"])
+    (card,) = available(tmp_path)[0]["encoder"]
+    assert card.config["hidden_size"] == 24 and card.steps == 6
+    with pytest.raises(ModelError, match="does not fit"):
+        trainer = Trainer(smoke_windows(), Settings(), Voiceprint(TINY))
+        trainer.begin_with(card, read_tensors(card))
+
+
+def test_who_goes_on_from_published_weights_and_learns_nothing_publishes_them_again():
+    torch.manual_seed(0)
+    teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
+    published = Trainer(smoke_windows(), Settings(), Voiceprint(TINY), teacher).published()
+    trainer = Trainer(smoke_windows(), Settings(), Voiceprint(TINY), teacher)
+    trainer.begin_with(Card("encoder", "voiceprint", "x", steps=1, extra={"minutes": 0.0}), published.state_dict())
+    for name, tensor in trainer.published().state_dict().items():
+        torch.testing.assert_close(tensor, published.state_dict()[name])
 
 
 def test_noise_of_a_level_has_that_level():
