@@ -24,7 +24,7 @@ class VoiceprintConfig:
 
     n_mels: int = 40
     stacked: int = 2
-    hidden_size: int = 256
+    hidden_size: int = 320
     n_layers: int = 3
     embedding_size: int = 256
 

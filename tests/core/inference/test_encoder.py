@@ -86,14 +86,14 @@ def test_windows_are_the_same_in_any_batch(encoder, monkeypatch):
 
 
 def test_our_own_encoder_also_hears_the_speech_in_one_go(encoder):
-    """The published one is the mean of its windows; ours has a fifth of what it says after the whole."""
+    """The published one is the mean of its windows; ours has three tenths of what it says after the whole."""
     speech = vowels(7)
     embedding, partials = encoder.embed_speech(speech)
     mean = partials.mean(axis=0) / np.linalg.norm(partials.mean(axis=0))
     with torch.inference_mode():
         run = encoder.network(torch.from_numpy(power_mel(speech)[None, :700]))[0].numpy()
     assert np.abs(run - mean).max() > 2e-3  # they can be told apart
-    share = 0.2 if type(encoder.network).__name__ == "Voiceprint" else 0.0
+    share = 0.3 if type(encoder.network).__name__ == "Voiceprint" else 0.0
     wanted = (1 - share) * mean + share * run
     np.testing.assert_allclose(embedding.vector, wanted / np.linalg.norm(wanted), atol=1e-4)
 
