@@ -217,7 +217,12 @@ class Trainer:
         }
 
     def restore(self, state: dict) -> None:
-        """Goes on from `state`. Batches are drawn from another seed. Raises RuntimeError on other sizes."""
+        """Goes on from `state`. Batches are drawn from another seed. Raises ModelError on other sizes."""
+        if state["config"] != asdict(self.network.config):
+            raise ModelError(
+                f"The resume file is of a network with {state['config']['hidden_size']} units, not of this one.",
+                "Give its --hidden-size, or leave out --resume.",
+            )
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.ge2e.load_state_dict(state["ge2e"])

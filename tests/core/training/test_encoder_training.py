@@ -114,6 +114,14 @@ def test_a_wider_network_begins_by_answering_as_the_published_one(tmp_path):
         trainer.begin_with(card, read_tensors(card))
 
 
+def test_a_resume_file_of_another_size_is_refused(tmp_path):
+    arguments = ["--smoke", "--runs", str(tmp_path / "runs"), "--output", str(tmp_path)]
+    main(arguments)
+    with pytest.raises(ModelError, match="16 units") as caught:
+        main([*arguments, "--resume", "--hidden-size", "24"])
+    assert "--hidden-size" in caught.value.hint
+
+
 def test_who_goes_on_from_published_weights_and_learns_nothing_publishes_them_again():
     torch.manual_seed(0)
     teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
