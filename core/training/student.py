@@ -130,7 +130,7 @@ class Trainer:
         """The running average as others get it; taught by a teacher, its voices `spread` apart from their mean.
 
         A student unsure of a voice answers with something nearer the mean of all, which makes everybody look alike; the
-        factor gives similarities their range back. Measured on speakers kept apart it does not move the error rate.
+        factor gives similarities their range back.
         """
         network = copy.deepcopy(self.average)
         if self.teacher is not None:
