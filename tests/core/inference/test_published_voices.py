@@ -80,16 +80,20 @@ def test_twice_as_fast_is_half_as_long(published, speech):
 
 
 def test_made_speech_keeps_the_octave_it_was_meant_in(published, speech):
-    """What the vocoder read off the mels made for these ten men was an octave off in 4.6 % of the frames."""
+    """What the vocoder read off the mels made for the first ten of these men was an octave off in 4.6 % of the frames.
+
+    Most of what is left comes from a few voices that come out a little otherwise with every encoder: ten men make 1.4
+    to 1.9 % of it, thirty 1.0 to 1.2 %.
+    """
     pytest.importorskip("parselmouth")
     from core.training.pitch import track_pitch
 
     wrong, voiced = 0, 0
-    for recording, waveform in speech(n=10, split="train", set="common_voice_world", gender="M", min_seconds=6.0):
+    for recording, waveform in speech(n=30, split="train", set="common_voice_world", gender="M", min_seconds=6.0):
         voice = published.utterance(waveform, recording.utt_id, recording.speaker).embedding
         take = published.clone(TEXT, voice)
         heard, meant = track_pitch(take.waveform.samples), take.mel.f0
         both = np.flatnonzero(heard[: len(meant)])
         wrong += (np.abs(np.log2(heard[both] / meant[both])) > 0.5).sum()
         voiced += len(both)
-    assert voiced > 1750 and wrong / voiced < 0.015, wrong / voiced
+    assert voiced > 5250 and wrong / voiced < 0.015, wrong / voiced
