@@ -32,9 +32,9 @@ _FLOOR_BLOCKS = 41  # ... over 4 s around each
 
 
 @lru_cache(maxsize=1)
-def _constants() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Window; energy band (513,); spectrum to autocorrelation (513, 1 + lags): at lag 0, then over the lags, divided by
-    the window's own."""
+def _constants() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Window; energy band (513,); the bins that voicing is looked for in; their way to the autocorrelation (bins,
+    1 + lags): at lag 0, then over the lags, divided by the window's own."""
     window = np.hanning(_FRAME + 1)[:-1].astype(np.float32)
     hz = np.fft.rfftfreq(_N_FFT, 1 / SAMPLE_RATE)
     band = ((hz >= _BAND[0]) & (hz <= _BAND[1])).astype(np.float32)
@@ -42,14 +42,14 @@ def _constants() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     own = np.fft.irfft(np.abs(np.fft.rfft(window, _N_FFT)) ** 2)
     lags = np.array([0, *range(*_LAGS)])
     # Few lags of few bins are wanted: these sums are a tenth of the time of an inverse FFT.
-    cosines = np.cos(2 * np.pi / _N_FFT * np.outer(np.arange(len(hz)), lags)) * weights[:, None]
-    return window, band, (cosines * own[0] / own[lags]).astype(np.float32)
+    voice = np.flatnonzero(weights)
+    cosines = np.cos(2 * np.pi / _N_FFT * np.outer(voice, lags)) * weights[voice, None]
+    return window, band, voice, (cosines * own[0] / own[lags]).astype(np.float32)
 
 
 def _frames(samples: np.ndarray, report: Report) -> tuple[np.ndarray, np.ndarray]:
     """Band energy in dB of full scale, and voicing in [0, 1], of each 10 ms step: float32 (n_steps,) each."""
-    window, band, cosines = _constants()
-    voice = np.flatnonzero(cosines[:, 0])  # the bins that voicing is looked for in
+    window, band, voice, cosines = _constants()
     n_steps = -(-len(samples) // HOP)
     margin = (_FRAME - HOP) // 2
     padded = np.pad(np.asarray(samples, np.float32), (margin, margin + n_steps * HOP - len(samples)))
@@ -62,7 +62,7 @@ def _frames(samples: np.ndarray, report: Report) -> tuple[np.ndarray, np.ndarray
         power = np.abs(np.fft.rfft(frames[part] * window, _N_FFT, axis=1)) ** 2
         energy[part] = power @ band * scale
         # The fourth root whitens: a formant or a coloured noise no longer decides the autocorrelation alone.
-        flat = power[:, voice] ** 0.25 @ cosines[voice]
+        flat = power[:, voice] ** 0.25 @ cosines
         voicing[part] = flat[:, 1:].max(axis=1) / np.maximum(flat[:, 0], 1e-9)
     return 10 * np.log10(np.maximum(energy, 1e-12)), np.clip(voicing, 0, 1)
 
