@@ -38,14 +38,17 @@ class Voiceprint(nn.Module):
         self.lstm = nn.LSTM(2 * c.n_mels * c.stacked, c.hidden_size, c.n_layers, batch_first=True)
         self.linear = nn.Linear(c.hidden_size, c.embedding_size)
 
-    def states(self, mels: Tensor) -> Tensor:
-        """mels: energies (B, T, n_mels), T >= stacked -> (B, T // stacked, hidden_size): what is known of the voice
-        after each step. Frames too many are left out at the beginning."""
+    def features(self, mels: Tensor) -> Tensor:
+        """mels: energies (B, T, n_mels), T >= stacked -> what the layers read, (B, T // stacked, 2 n_mels stacked).
+        Frames too many are left out at the beginning."""
         mels = mels * (LEVEL / mels.mean(dim=(1, 2), keepdim=True).clamp_min(1e-9))
         x = torch.cat([(torch.log(mels + FLOOR) + 6) / 3, 5 * mels.sqrt()], dim=2)
         steps = x.shape[1] // self.config.stacked
-        x = x[:, x.shape[1] - steps * self.config.stacked :].reshape(len(x), steps, -1)
-        return self.lstm(x)[0]
+        return x[:, x.shape[1] - steps * self.config.stacked :].reshape(len(x), steps, -1)
+
+    def states(self, mels: Tensor) -> Tensor:
+        """mels: energies (B, T, n_mels) -> (B, T // stacked, hidden_size): what is known after each step."""
+        return self.lstm(self.features(mels))[0]
 
     def raw(self, mels: Tensor) -> Tensor:
         """mels: energies (B, T, n_mels) -> (B, embedding_size) before ReLU and norm."""
@@ -54,6 +57,20 @@ class Voiceprint(nn.Module):
     def forward(self, mels: Tensor) -> Tensor:
         """mels: energies (B, T, n_mels) -> embeddings (B, embedding_size), not negative, norm 1."""
         return normalize(relu(self.raw(mels).float()), dim=1)
+
+    def together(self, short: Tensor, long: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward` of both. Their first steps are taken side by side: on a CPU one more in a batch is nearly free.
+
+        short: (B, T, n_mels), long: (C, S, n_mels) -> embeddings (B, embedding_size), (C, embedding_size).
+        """
+        x, y = self.features(short), self.features(long)
+        n, steps = x.shape[:2]
+        if y.shape[1] <= steps:
+            return self(short), self(long)
+        states, memory = self.lstm(torch.cat([x, y[:, :steps]]))
+        rest = self.lstm(y[:, steps:], tuple(part[:, n:].contiguous() for part in memory))[0]
+        answers = normalize(relu(self.linear(torch.cat([states[:n, -1], rest[:, -1]])).float()), dim=1)
+        return answers[:n], answers[n:]
 
     def soft(self, mels: Tensor) -> Tensor:
         """As `forward`, but negative values keep a tenth of themselves, so that training can bring them back."""

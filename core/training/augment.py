@@ -5,13 +5,42 @@ noise adds its energy (and the beating of the two, at random), a room smears ene
 line is a gain per band. Evaluation uses real noise, filters and codecs on waves (`core.evaluation.conditions`).
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
-from core.audio.partials import ENCODER_MEL, band_centres, band_widths, power_mel
+from core.audio.mel import mel_filters
+from core.audio.partials import ENCODER_MEL, WINDOW_FRAMES, band_centres, band_widths, power_mel
 
 FLOOR = 1e-9
 """Energies below this are nothing: 80 dB under speech at the encoder's level."""
+
+SPEED_PARTS = 80
+"""A speed is given as so many eightieths: then the frames of sound played faster or slower are whole samples long."""
+
+
+def played_length(parts: int) -> int:
+    """Samples that make a window when they are played at `parts` eightieths of their speed."""
+    return WINDOW_FRAMES * ENCODER_MEL.hop_length * parts // SPEED_PARTS
+
+
+def played(waves: Tensor, parts: int) -> Tensor:
+    """Mel energies (n, WINDOW_FRAMES, 40) of sound played at `parts` eightieths of its speed: somebody else speaks.
+
+    waves: (n, played_length(parts)) at 16 kHz. Nothing is resampled: a frame is of so many samples more as the speed is
+    higher, and its frequencies are read as so much higher.
+    """
+    n_fft, hop = (size * parts // SPEED_PARTS for size in (ENCODER_MEL.n_fft, ENCODER_MEL.hop_length))
+    spectra = torch.stft(waves, n_fft, hop, window=_hann(n_fft), pad_mode="reflect", return_complex=True)
+    energies = torch.view_as_real(spectra[:, : ENCODER_MEL.n_fft // 2 + 1, :WINDOW_FRAMES]).square().sum(dim=3)
+    filters = torch.tensor(mel_filters(ENCODER_MEL))[:, : energies.shape[1]]
+    return (filters @ energies).transpose(1, 2) * (SPEED_PARTS / parts) ** 2
+
+
+@lru_cache(maxsize=64)
+def _hann(n_fft: int) -> Tensor:
+    return torch.hann_window(n_fft)
 
 
 class Augment:
@@ -37,66 +66,83 @@ class Augment:
         """Mean energy of each window, (B, 1, 1)."""
         return (mels * self.widths).mean(dim=(1, 2), keepdim=True).clamp_min(FLOOR)
 
-    def rooms(self, n: int, n_frames: int) -> Tensor:
-        """Matrices (n, n_frames, n_frames) that smear energy over later frames: 0.1 to 0.7 s, 2 to 18 dB below."""
+    def speeds(self, n: int) -> list[int]:
+        """Of n speakers, in eightieths (see `played`): a tenth faster or slower, give or take."""
+        drawn = SPEED_PARTS * torch.exp(0.1 * torch.randn(n, generator=self.generator))
+        return drawn.round().int().clamp(64, 100).tolist()
+
+    def rooms(self, n: int, n_frames: int, chance: float, loudest: float) -> Tensor:
+        """Matrices (n, n_frames, n_frames) that smear energy over later frames: 0.1 to 0.7 s, `loudest` to -18 dB."""
         age = torch.arange(n_frames)[:, None] - torch.arange(n_frames)[None]
         decay = torch.exp(-13.8 * 0.01 * age.clamp_min(0) / self._between(n, 0.1, 0.7)) * (age > 0)
         decay = decay / decay[:, -1].sum(dim=1)[:, None, None].clamp_min(1e-3)
-        return torch.eye(n_frames) + decay * 10 ** (-self._between(n, 2, 18) / 10) * self._chance(n, 0.35)
+        return torch.eye(n_frames) + decay * 10 ** (self._between(n, -18, loudest) / 10) * self._chance(n, chance)
+
+    def microphones(self, n: int) -> Tensor:
+        """Gains of energy per band, (n, 1, 40): tilts and ripples for most."""
+        octaves = torch.log2(self.hz / 1000)
+        decibels = self._between(n, -3, 3) * octaves
+        decibels = decibels + 3 * torch.sin(octaves * self._between(n, 0.5, 3) + self._between(n, 0, 6.28))
+        return 10 ** (decibels * self._chance(n, 0.5) / 10)
 
     def channels(self, n: int) -> Tensor:
-        """Gains of energy per band, (n, 1, 40): tilts and ripples for most, telephones, lost trebles and muffled
-        microphones for some."""
-        octaves = torch.log2(self.hz / 1000)
-        decibels = self._between(n, -4, 4) * octaves
-        decibels = decibels + 3 * torch.sin(octaves * self._between(n, 0.5, 3) + self._between(n, 0, 6.28))
-        decibels = decibels * self._chance(n, 0.6)
+        """Gains of energy per band, (n, 1, 40): telephones, lost trebles and muffled microphones for some."""
         telephone, treble = self._chance(n, 0.22), self._chance(n, 0.25)
         low = torch.where(telephone, self._between(n, 150, 420), self._between(n, 20, 80))
         high = torch.where(telephone, self._between(n, 2900, 4000), self._between(n, 2800, 7500))
         slope = self._between(n, 20, 90)  # dB per octave outside the band
-        decibels = decibels - slope * torch.log2(low / self.hz).clamp_min(0)
+        decibels = -slope * torch.log2(low / self.hz).clamp_min(0)
         decibels = decibels - slope * torch.log2(self.hz / high).clamp_min(0) * (telephone | treble)
-        muffled, corner = self._between(n, 3, 12) * self._chance(n, 0.15), self._between(n, 200, 1500)
+        muffled, corner = self._between(n, 5, 12) * self._chance(n, 0.15), self._between(n, 200, 1500)
         decibels = decibels - muffled * torch.log2(self.hz / corner).clamp_min(0)
         return 10 ** (decibels.clamp(-70, 20) / 10)
+
+    def hisses(self, n: int, n_frames: int) -> Tensor:
+        """Noise of all colours, (n, n_frames, 40)."""
+        first = torch.randint(len(self.hiss) - n_frames, (n,), generator=self.generator)
+        hiss = self.hiss[first[:, None] + torch.arange(n_frames)]
+        return hiss * (self.hz.clamp_min(60) / 1000) ** -self._between(n, 0, 2.2)
 
     def noises(self, mels: Tensor) -> Tensor:
         """Something else to hear, of mean energy 1: coloured noise, or some of the batch's other voices together."""
         n, n_frames, _ = mels.shape
-        first = torch.randint(len(self.hiss) - n_frames, (n,), generator=self.generator)
-        hiss = self.hiss[first[:, None] + torch.arange(n_frames)]
-        hiss = hiss * (self.hz.clamp_min(60) / 1000) ** -self._between(n, 0, 2.2)
+        noise = self.hisses(n, n_frames)
         if n > 8:
             shifts = torch.randint(3, n - 3, (4,), generator=self.generator).tolist()
             crowd = sum((mels / self.level(mels)).roll((shift, 17 * shift), (0, 1)) for shift in shifts)
-            hiss = torch.where(self._chance(n, 0.35), crowd, hiss)
-        return hiss / self.level(hiss)
+            noise = torch.where(self._chance(n, 0.35), crowd, noise)
+        return noise / self.level(noise)
 
-    def strangers(self, mels: Tensor, per_speaker: int, furthest: float = 3.0) -> Tensor:
-        """The same words of people who do not exist: all bands moved up or down by up to `furthest`.
+    def _sum(self, heard: Tensor, noise: Tensor) -> Tensor:
+        """Both energies, and the beating of the two, at random."""
+        beat = 0.6 * torch.randn(heard.shape, generator=self.generator).clamp(-1.5, 1.5)
+        return (heard + noise + beat * (heard * noise).sqrt()).clamp_min(FLOOR)
 
-        mels: (B, T, 40), a speaker's `per_speaker` windows side by side; they remain one speaker's.
+    def recorded(self, mels: Tensor) -> Tensor:
+        """The same speech as somebody else records it, well: other microphones, quiet rooms, little noise. Levels are
+        kept. The teacher hears these differences, so it is asked after them and its student learns to hear them too.
+
+        mels: energies (B, T, 40) -> the same shape.
         """
-        n, n_frames, n_mels = mels.shape
-        moved = self._between(n // per_speaker, -furthest, furthest).repeat_interleave(per_speaker, dim=0)
-        place = torch.arange(n_mels) + moved
-        place = place.clamp(0, n_mels - 1)
-        low = place.floor().long().clamp(max=n_mels - 2)
-        part = place - low
-        low = low.expand(-1, n_frames, -1)
-        return mels.gather(2, low) * (1 - part) + mels.gather(2, low + 1) * part
+        n, n_frames, _ = mels.shape
+        heard = torch.bmm(self.rooms(n, n_frames, 0.25, -8), mels) * self.microphones(n)
+        hiss = self.hisses(n, n_frames)
+        ratio = 10 ** (-self._between(n, 20, 50) / 10) * self._chance(n, 0.6)
+        heard = self._sum(heard, hiss / self.level(hiss) * self.level(heard) * ratio)
+        return heard * (self.level(mels) / self.level(heard))
 
     def __call__(self, mels: Tensor) -> Tensor:
-        """mels: energies (B, T, 40) -> the same shape; levels are not kept."""
+        """What the student alone hears: half of it, `strength`, spoilt. Levels are kept.
+
+        mels: energies (B, T, 40) -> the same shape.
+        """
         n, n_frames, _ = mels.shape
-        heard = torch.bmm(self.rooms(n, n_frames), mels)
-        ratio = 10 ** (-self._between(n, 3, 30) / 10) * self._chance(n, 0.65)
+        heard = torch.bmm(self.rooms(n, n_frames, 0.35, -2), mels)
+        ratio = 10 ** (-self._between(n, 3, 20) / 10) * self._chance(n, 0.65)
         noise = self.noises(mels) * self.level(heard) * ratio
         # Noise in the room passes the microphone and the line too; noise of the line does not.
         before = noise * self._chance(n, 0.5)
         gains = self.channels(n)
-        heard, noise = heard * gains, before * gains + (noise - before)
-        beat = 0.6 * torch.randn(heard.shape, generator=self.generator).clamp(-1.5, 1.5)
-        heard = (heard + noise + beat * (heard * noise).sqrt()).clamp_min(FLOOR)
+        heard = self._sum(heard * gains, before * gains + (noise - before))
+        heard = heard * (self.level(mels) / self.level(heard))
         return torch.where(self._chance(n, self.strength), heard, mels)

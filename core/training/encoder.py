@@ -1,10 +1,10 @@
 """python -m cli.train encoder: teaches a small network to hear voices as the published encoder does.
 
-By distillation (default): the teacher hears windows of speech, half of them of speakers invented by moving the bands of
-their mel, and is asked after every frame; the student hears the same, half of it through rooms, noise and telephones,
-and must answer alike; with it goes a little of the GE2E loss on the speakers' names. With --speakers FOLDER (a folder
-per speaker) there is no teacher: the GE2E loss alone makes a space of its own. A resume file and a picture of the map
-are kept in runs/encoder/.
+By distillation (default): the teacher hears windows of speech, each speaker a little faster or slower, as other
+microphones in other rooms would record them, and is asked after every frame; the student hears the same, half of it
+spoilt by echoes, noise and telephones, and must answer alike; with it goes a little of the GE2E loss on the speakers'
+names. With --speakers FOLDER (a folder per speaker) there is no teacher: the GE2E loss alone makes a space of its own.
+A resume file and a picture of the map are kept in runs/encoder/.
 """
 
 import argparse

@@ -15,12 +15,14 @@ from core.inference.encoder import GE2EEncoder, VoiceprintEncoder, WindowedEncod
 from core.inference.registry import Card
 from core.models.ge2e import GE2E
 from core.models.voiceprint import Voiceprint
-from core.training.augment import Augment
+from core.training.augment import Augment, played, played_length
 from core.training.speaker_losses import GE2ELoss
 from core.training.windows import SpeakerBatches, Windows
 
 FIRST = 10
 """Steps of a window of whose voice too little is known yet to be learnt from."""
+LATER = 6400
+"""Samples that a window may begin later or earlier, each time that it is heard."""
 
 
 @dataclass
@@ -82,18 +84,25 @@ class Trainer:
         fall = 0.5 * (1 + math.cos(math.pi * done))
         return self.settings.learning_rate * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
 
+    def _draw(self) -> Tensor:
+        """The mel energies of a batch (B, T, 40), each speaker's at a speed of its own, cut and as loud as may be."""
+        mels = []
+        batch = self.batches.draw().reshape(-1, self.settings.per_speaker)
+        for members, parts in zip(batch, self.augment.speeds(len(batch)), strict=True):
+            later = self.batches.rng.integers(-LATER, LATER, len(members))
+            cut = [
+                self.windows.excerpt(w, played_length(parts), shift) for w, shift in zip(members, later, strict=True)
+            ]
+            mels.append(played(torch.from_numpy(np.stack(cut)), parts))
+        start = 2 * int(torch.randint(0, 20, (), generator=self.generator))
+        louder = torch.randn(batch.size, 1, 1, generator=self.generator) * 2
+        return torch.cat(mels)[:, start:] * 10 ** (louder / 10)
+
     def step(self) -> dict[str, float]:
         """One batch. Returns the losses by name."""
         began = time.monotonic()
-        mels = torch.from_numpy(np.stack([self.windows.mel(w) for w in self.batches.draw()]))
-        start = 2 * int(torch.randint(0, 20, (), generator=self.generator))
-        mels = mels[:, start:] * 10 ** (torch.randn(len(mels), 1, 1, generator=self.generator) * 2 / 10)
-        if self.teacher is not None:  # it can be asked what it thinks of anybody
-            half = len(mels) // 2
-            strangers = self.augment.strangers(mels[:half], self.settings.per_speaker)
-            mels = torch.cat([strangers, mels[half:]])
-        heard = self.augment(mels)
-        heard = (heard * (self.augment.level(mels) / self.augment.level(heard))).to(self.device)
+        mels = self.augment.recorded(self._draw())
+        heard = self.augment(mels).to(self.device)
         self.network.train()
         with self.autocast():
             each = self.network.soft_each(heard)

@@ -1,6 +1,7 @@
 """Windows of speech for a speaker encoder to learn from, drawn speaker by speaker."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,6 @@ class Windows:
     utterance: np.ndarray
     targets: np.ndarray | None = None
     voices: np.ndarray | None = None
-    _mels: dict = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.start)
@@ -45,10 +45,25 @@ class Windows:
         return np.pad(samples, (0, WINDOW - len(samples)))
 
     def mel(self, w: int) -> np.ndarray:
-        """The mel energies of window w, float32 (WINDOW_FRAMES, 40); computed once, then kept in 13 kB of memory."""
-        if w not in self._mels:
-            self._mels[w] = np.log(power_mel(self.wave(w))[:WINDOW_FRAMES] + 1e-9).astype(np.float16)
-        return np.exp(self._mels[w].astype(np.float32))
+        """The mel energies of window w, float32 (WINDOW_FRAMES, 40)."""
+        return power_mel(self.wave(w))[:WINDOW_FRAMES]
+
+    @cached_property
+    def bounds(self) -> np.ndarray:
+        """Where the utterance of each window begins and ends in its sound, int64 (n, 2)."""
+        _, group = np.unique(self.utterance, return_inverse=True)
+        begins, ends = np.full(group.max() + 1, np.iinfo(np.int64).max), np.zeros(group.max() + 1, np.int64)
+        np.minimum.at(begins, group, self.start)
+        np.maximum.at(ends, group, self.start + self.length)
+        return np.stack([begins[group], ends[group]], axis=1)
+
+    def excerpt(self, w: int, n_samples: int, later: int = 0) -> np.ndarray:
+        """float32 (n_samples,) of window w's utterance, from `later` samples after the window's beginning, or from as
+        near to there as the utterance has so many; where it is shorter, silence follows."""
+        begin, end = self.bounds[w]
+        start = max(begin, min(self.start[w] + later, end - n_samples))
+        samples = self.sounds[self.sound[w]][start : min(start + n_samples, end)].astype(np.float32) / 32767
+        return np.pad(samples, (0, n_samples - len(samples)))
 
     def speech(self, members: np.ndarray) -> np.ndarray:
         """From where the first of an utterance's windows begins to where the last one ends, float32 (n_samples,)."""

@@ -34,6 +34,16 @@ def test_after_each_step_it_answers_for_the_window_so_far():
         torch.testing.assert_close(each[:, 9], network.soft(mels[:, :20]))
 
 
+def test_short_and_long_are_heard_together_as_alone():
+    network, short = tiny(), torch.rand(3, 40, 8)
+    with torch.no_grad():
+        for n_frames in (30, 40, 41, 90):
+            long = torch.rand(2, n_frames, 8)
+            answers = network.together(short, long)
+            for answer, alone in zip(answers, (network(short), network(long)), strict=True):
+                torch.testing.assert_close(answer, alone)
+
+
 def test_loudness_is_no_part_of_a_voice():
     mels = torch.rand(3, 60, 8)
     with torch.no_grad():

@@ -9,10 +9,11 @@ from core.types import Waveform
 
 torch = pytest.importorskip("torch")
 
+from core.audio.partials import band_centres, power_mel  # noqa: E402
 from core.inference.encoder import VoiceprintEncoder  # noqa: E402
 from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
-from core.training.augment import Augment  # noqa: E402
+from core.training.augment import Augment, played, played_length  # noqa: E402
 from core.training.encoder import main, smoke_windows  # noqa: E402
 from core.training.speaker_losses import GE2ELoss  # noqa: E402
 from core.training.student import Settings, Trainer  # noqa: E402
@@ -170,14 +171,53 @@ def test_a_network_is_judged_as_it_is_used():
     np.testing.assert_allclose(vectors[speakers == 1][0], used.vector, atol=1e-5)
 
 
-def test_strangers_are_other_voices_at_the_same_times():
-    mels = torch.zeros(6, 20, 40)
-    mels[:, 5:9, 20] = 1.0
-    moved = Augment(seed=3).strangers(mels, per_speaker=2)
-    torch.testing.assert_close(moved.sum(dim=2), mels.sum(dim=2))
-    middles = (moved[:, 6] * torch.arange(40)).sum(dim=1)
-    assert len(set(middles.tolist())) == 3 and (middles - 20).abs().max() <= 3
-    torch.testing.assert_close(moved[0::2], moved[1::2])  # a speaker stays one speaker
+def test_sound_played_faster_is_heard_higher():
+    t = np.arange(played_length(100)) / 16000
+    tone = torch.from_numpy(np.sin(2 * np.pi * 1000 * t).astype(np.float32))[None]
+    as_it_is = played(tone[:, : played_length(80)], 80)
+    assert as_it_is.shape == (1, 160, 40)
+    np.testing.assert_allclose(as_it_is[0], power_mel(tone[0, :25600].numpy())[:160], atol=1e-2, rtol=1e-3)
+    for parts in (64, 80, 100):
+        loudest = int(played(tone[:, : played_length(parts)], parts)[0, 80].argmax())
+        assert abs(band_centres()[loudest] / 1000 - parts / 80) < 0.06
+    faster = played(tone, 100)
+    torch.testing.assert_close(faster[0, 80].max(), as_it_is[0, 80].max(), rtol=0.3, atol=0)  # as loud as before
+
+
+def test_an_excerpt_stays_in_its_utterance():
+    windows = smoke_windows()
+    windows.utterance = windows.sound  # two windows of two seconds, from 0 and from 6400
+    sound = windows.sounds[0] / 32767
+    np.testing.assert_allclose(windows.excerpt(0, 100, later=50), sound[50:150], atol=1e-6)
+    np.testing.assert_allclose(windows.excerpt(0, 100, later=-50), sound[:100], atol=1e-6)
+    np.testing.assert_allclose(windows.excerpt(1, 30000, later=900), sound[2000:], atol=1e-6)
+    longer = windows.excerpt(1, 40000)
+    np.testing.assert_allclose(longer[:32000], sound, atol=1e-6)
+    assert not longer[32000:].any()
+
+
+def test_what_is_recorded_elsewhere_is_changed_a_little_and_as_loud():
+    windows = smoke_windows()
+    mels = torch.from_numpy(np.stack([windows.mel(w) for w in range(16)]))
+    augment = Augment(seed=5)
+    elsewhere = augment.recorded(mels)
+    torch.testing.assert_close(elsewhere, Augment(seed=5).recorded(mels))
+    torch.testing.assert_close(augment.level(elsewhere), augment.level(mels))
+    changed = (torch.log(elsewhere) - torch.log(mels)).abs().mean(dim=(1, 2)) > 0.1
+    assert 4 < changed.sum() < 16
+
+
+def test_the_teacher_hears_the_recording_and_not_what_spoils_it(monkeypatch):
+    teacher, heard = GE2E(GE2EConfig(hidden_size=16, n_layers=2)), {}
+    trainer = Trainer(smoke_windows(), Settings(speakers=4, per_speaker=2), Voiceprint(TINY), teacher)
+    elsewhere, each, soft_each = trainer.augment.recorded, teacher.each, trainer.network.soft_each
+    monkeypatch.setattr(trainer.augment, "recorded", lambda mels: heard.setdefault("recorded", elsewhere(mels)))
+    monkeypatch.setattr(teacher, "each", lambda mels: each(heard.setdefault("teacher", mels)))
+    monkeypatch.setattr(trainer.network, "soft_each", lambda mels: soft_each(heard.setdefault("student", mels)))
+    trainer.step()
+    torch.testing.assert_close(heard["teacher"], heard["recorded"])
+    spoilt = ((heard["student"] - heard["teacher"]).abs() > 1e-6).flatten(1).any(dim=1)
+    assert 0 < spoilt.sum() < 8
 
 
 def test_utterance_means_are_unit_vectors_of_their_own_windows():
