@@ -46,7 +46,7 @@ def _hann(n_fft: int) -> Tensor:
 class Augment:
     """Batches of clean mel energies as the world would deliver them. Deterministic given its seed.
 
-    strength: share of windows that anything at all happens to.
+    strength: share of the windows that are spoilt for the student alone.
     """
 
     def __init__(self, seed: int = 0, strength: float = 0.75):
@@ -95,7 +95,7 @@ class Augment:
         decibels = decibels - slope * torch.log2(self.hz / high).clamp_min(0) * (telephone | treble)
         muffled, corner = self._between(n, 5, 12) * self._chance(n, 0.15), self._between(n, 200, 1500)
         decibels = decibels - muffled * torch.log2(self.hz / corner).clamp_min(0)
-        return 10 ** (decibels.clamp(-70, 20) / 10)
+        return 10 ** (decibels.clamp_min(-70) / 10)
 
     def hisses(self, n: int, n_frames: int) -> Tensor:
         """Noise of all colours, (n, n_frames, 40)."""
