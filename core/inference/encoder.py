@@ -118,7 +118,7 @@ class VoiceprintEncoder(WindowedEncoder):
         report(0.0, "embedding")
         with torch.inference_mode():
             for done, mels in _windows(speech):
-                windows, due = torch.from_numpy(mels), runs[: int(done * len(runs))][len(answers) :]
+                windows, due = torch.from_numpy(mels), runs[len(answers) : int(done * len(runs))]
                 if due:
                     long = torch.from_numpy(np.stack([_mels(speech, begin, end) for begin, end in due]))
                     windows, long = self.network.together(windows, long)

@@ -5,13 +5,12 @@ noise adds its energy (and the beating of the two, at random), a room smears ene
 line is a gain per band. Evaluation uses real noise, filters and codecs on waves (`core.evaluation.conditions`).
 """
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from core.audio.mel import mel_filters
 from core.audio.partials import ENCODER_MEL, WINDOW_FRAMES, band_centres, band_widths, power_mel
+from core.training.spectral import stft_magnitude
 
 FLOOR = 1e-9
 """Energies below this are nothing: 80 dB under speech at the encoder's level."""
@@ -32,15 +31,10 @@ def played(waves: Tensor, parts: int) -> Tensor:
     higher, and its frequencies are read as so much higher.
     """
     n_fft, hop = (size * parts // SPEED_PARTS for size in (ENCODER_MEL.n_fft, ENCODER_MEL.hop_length))
-    spectra = torch.stft(waves, n_fft, hop, window=_hann(n_fft), pad_mode="reflect", return_complex=True)
-    energies = torch.view_as_real(spectra[:, : ENCODER_MEL.n_fft // 2 + 1, :WINDOW_FRAMES]).square().sum(dim=3)
+    magnitudes = stft_magnitude(waves, torch.hann_window(n_fft), hop)
+    energies = magnitudes[:, : ENCODER_MEL.n_fft // 2 + 1, :WINDOW_FRAMES].square()
     filters = torch.tensor(mel_filters(ENCODER_MEL))[:, : energies.shape[1]]
     return (filters @ energies).transpose(1, 2) * (SPEED_PARTS / parts) ** 2
-
-
-@lru_cache(maxsize=64)
-def _hann(n_fft: int) -> Tensor:
-    return torch.hann_window(n_fft)
 
 
 class Augment:
@@ -79,7 +73,7 @@ class Augment:
         return torch.eye(n_frames) + decay * 10 ** (self._between(n, -18, loudest) / 10) * self._chance(n, chance)
 
     def microphones(self, n: int) -> Tensor:
-        """Gains of energy per band, (n, 1, 40): tilts and ripples for most."""
+        """Gains of energy per band, (n, 1, 40): tilts and ripples for half."""
         octaves = torch.log2(self.hz / 1000)
         decibels = self._between(n, -3, 3) * octaves
         decibels = decibels + 3 * torch.sin(octaves * self._between(n, 0.5, 3) + self._between(n, 0, 6.28))
@@ -98,10 +92,11 @@ class Augment:
         return 10 ** (decibels.clamp_min(-70) / 10)
 
     def hisses(self, n: int, n_frames: int) -> Tensor:
-        """Noise of all colours, (n, n_frames, 40)."""
+        """Noise of all colours, (n, n_frames, 40), of mean energy 1."""
         first = torch.randint(len(self.hiss) - n_frames, (n,), generator=self.generator)
         hiss = self.hiss[first[:, None] + torch.arange(n_frames)]
-        return hiss * (self.hz.clamp_min(60) / 1000) ** -self._between(n, 0, 2.2)
+        hiss = hiss * (self.hz.clamp_min(60) / 1000) ** -self._between(n, 0, 2.2)
+        return hiss / self.level(hiss)
 
     def noises(self, mels: Tensor) -> Tensor:
         """Something else to hear, of mean energy 1: coloured noise, or some of the batch's other voices together."""
@@ -110,8 +105,8 @@ class Augment:
         if n > 8:
             shifts = torch.randint(3, n - 3, (4,), generator=self.generator).tolist()
             crowd = sum((mels / self.level(mels)).roll((shift, 17 * shift), (0, 1)) for shift in shifts)
-            noise = torch.where(self._chance(n, 0.35), crowd, noise)
-        return noise / self.level(noise)
+            noise = torch.where(self._chance(n, 0.35), crowd / self.level(crowd), noise)
+        return noise
 
     def _sum(self, heard: Tensor, noise: Tensor) -> Tensor:
         """Both energies, and the beating of the two, at random."""
@@ -128,7 +123,7 @@ class Augment:
         heard = torch.bmm(self.rooms(n, n_frames, 0.25, -8), mels) * self.microphones(n)
         hiss = self.hisses(n, n_frames)
         ratio = 10 ** (-self._between(n, 20, 50) / 10) * self._chance(n, 0.6)
-        heard = self._sum(heard, hiss / self.level(hiss) * self.level(heard) * ratio)
+        heard = self._sum(heard, hiss * self.level(heard) * ratio)
         return heard * (self.level(mels) / self.level(heard))
 
     def __call__(self, mels: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ class Trainer:
         return self.settings.learning_rate * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
 
     def _draw(self) -> Tensor:
-        """The mel energies of a batch (B, T, 40), each speaker's at a speed of its own, cut and as loud as may be."""
+        """The mel energies of a batch (B, T, 40), each speaker's at its own speed, shorter and louder at random."""
         mels = []
         batch = self.batches.draw().reshape(-1, self.settings.per_speaker)
         for members, parts in zip(batch, self.augment.speeds(len(batch)), strict=True):

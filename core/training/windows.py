@@ -40,8 +40,7 @@ class Windows:
 
     def wave(self, w: int) -> np.ndarray:
         """Window w, float32 (WINDOW,), as loud as it is; after a short one comes silence, as the teacher heard it."""
-        start = self.start[w]
-        samples = self.sounds[self.sound[w]][start : start + self.length[w]].astype(np.float32) / 32767
+        samples = self._between(w, self.start[w], self.start[w] + self.length[w])
         return np.pad(samples, (0, WINDOW - len(samples)))
 
     def mel(self, w: int) -> np.ndarray:
@@ -62,14 +61,17 @@ class Windows:
         near to there as the utterance has so many; where it is shorter, silence follows."""
         begin, end = self.bounds[w]
         start = max(begin, min(self.start[w] + later, end - n_samples))
-        samples = self.sounds[self.sound[w]][start : min(start + n_samples, end)].astype(np.float32) / 32767
+        samples = self._between(w, start, min(start + n_samples, end))
         return np.pad(samples, (0, n_samples - len(samples)))
 
     def speech(self, members: np.ndarray) -> np.ndarray:
         """From where the first of an utterance's windows begins to where the last one ends, float32 (n_samples,)."""
         first, last = members[0], members[-1]
-        samples = self.sounds[self.sound[first]][self.start[first] : self.start[last] + self.length[last]]
-        return samples.astype(np.float32) / 32767
+        return self._between(first, self.start[first], self.start[last] + self.length[last])
+
+    def _between(self, w: int, start: int, end: int) -> np.ndarray:
+        """float32 (end - start,) of the sound that window w is of."""
+        return self.sounds[self.sound[w]][start:end].astype(np.float32) / 32767
 
     def select(self, mask: np.ndarray) -> "Windows":
         """The windows where `mask` holds, over the same sounds."""
