@@ -260,7 +260,7 @@ def main(argv: list[str] | None = None, draw: Callable | None = None) -> int:
     parser.add_argument("--name", help="of the encoder (default: the best there is)")
     parser.add_argument("--folder", type=Path, default=PRETRAINED)
     parser.add_argument(
-        "--per-speaker", type=int, default=10, help="utterances of each speaker in the robustness table"
+        "--per-speaker", type=int, default=30, help="utterances of each speaker in the robustness table"
     )
     parser.add_argument("--weights", type=Path, help="the published encoder's file")
     parser.add_argument("--output", type=Path, default=DOCS)

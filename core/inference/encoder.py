@@ -26,7 +26,7 @@ SHORTEST = 0.5
 """Seconds of speech without which nothing is said about a voice."""
 RUN = 1000
 """Frames that our own encoder hears in one go: 10 s."""
-RUN_SHARE = 0.4
+RUN_SHARE = 0.6
 """What that counts for in a voice, beside the mean of the windows."""
 _QUIETEST = -80.0  # dB of full scale; under it there is nothing but the converter's own noise
 _BATCH = 24  # windows between two reports: 20 s of speech, under 0.2 s of work on one core

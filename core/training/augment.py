@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.audio.mel import mel_filters
-from core.audio.partials import ENCODER_MEL, WINDOW_FRAMES, band_centres, band_widths, power_mel
+from core.audio.partials import ENCODER_MEL, band_centres, band_widths, power_mel
 from core.training.spectral import stft_magnitude
 
 FLOOR = 1e-9
@@ -19,20 +19,25 @@ SPEED_PARTS = 80
 """A speed is given as so many eightieths: then the frames of sound played faster or slower are whole samples long."""
 
 
-def played_length(parts: int) -> int:
-    """Samples that make a window when they are played at `parts` eightieths of their speed."""
-    return WINDOW_FRAMES * ENCODER_MEL.hop_length * parts // SPEED_PARTS
+def played_length(parts: int, n_frames: int) -> int:
+    """Samples that make so many frames when they are played at `parts` eightieths of their speed."""
+    return n_frames * hop_at(parts)
+
+
+def hop_at(parts: int) -> int:
+    """Samples from frame to frame of a sound that is played at `parts` eightieths of its speed."""
+    return ENCODER_MEL.hop_length * parts // SPEED_PARTS
 
 
 def played(waves: Tensor, parts: int) -> Tensor:
-    """Mel energies (n, WINDOW_FRAMES, 40) of sound played at `parts` eightieths of its speed: somebody else speaks.
+    """Mel energies (n, n_frames, 40) of sound played at `parts` eightieths of its speed: somebody else speaks.
 
-    waves: (n, played_length(parts)) at 16 kHz. Nothing is resampled: a frame is of so many samples more as the speed is
-    higher, and its frequencies are read as so much higher.
+    waves: (n, played_length(parts, n_frames)) at 16 kHz. Nothing is resampled: a frame is of so many samples more as
+    the speed is higher, and its frequencies are read as so much higher.
     """
-    n_fft, hop = (size * parts // SPEED_PARTS for size in (ENCODER_MEL.n_fft, ENCODER_MEL.hop_length))
-    magnitudes = stft_magnitude(waves, torch.hann_window(n_fft), hop)
-    energies = magnitudes[:, : ENCODER_MEL.n_fft // 2 + 1, :WINDOW_FRAMES].square()
+    hop = hop_at(parts)
+    magnitudes = stft_magnitude(waves, torch.hann_window(ENCODER_MEL.n_fft * parts // SPEED_PARTS), hop)
+    energies = magnitudes[:, : ENCODER_MEL.n_fft // 2 + 1, : waves.shape[1] // hop].square()
     filters = torch.tensor(mel_filters(ENCODER_MEL))[:, : energies.shape[1]]
     return (filters @ energies).transpose(1, 2) * (SPEED_PARTS / parts) ** 2
 
@@ -122,7 +127,7 @@ class Augment:
         n, n_frames, _ = mels.shape
         heard = torch.bmm(self.rooms(n, n_frames, 0.25, -8), mels) * self.microphones(n)
         hiss = self.hisses(n, n_frames)
-        ratio = 10 ** (-self._between(n, 20, 50) / 10) * self._chance(n, 0.6)
+        ratio = 10 ** (-self._between(n, 30, 55) / 10) * self._chance(n, 0.6)
         heard = self._sum(heard, hiss * self.level(heard) * ratio)
         return heard * (self.level(mels) / self.level(heard))
 
@@ -133,7 +138,7 @@ class Augment:
         """
         n, n_frames, _ = mels.shape
         heard = torch.bmm(self.rooms(n, n_frames, 0.35, -2), mels)
-        ratio = 10 ** (-self._between(n, 3, 20) / 10) * self._chance(n, 0.65)
+        ratio = 10 ** (-self._between(n, 3, 28) / 10) * self._chance(n, 0.65)
         noise = self.noises(mels) * self.level(heard) * ratio
         # Noise in the room passes the microphone and the line too; noise of the line does not.
         before = noise * self._chance(n, 0.5)

@@ -1,9 +1,10 @@
 """python -m cli.train encoder: teaches a small network to hear voices as the published encoder does.
 
-By distillation (default): the teacher hears windows of speech, each speaker a little faster or slower, as other
-microphones in other rooms would record them, and is asked after every frame; the student hears the same, half of it
-spoilt by echoes, noise and telephones, and must answer alike; with it goes a little of the GE2E loss on the speakers'
-names. With --speakers FOLDER (a folder per speaker) there is no teacher: the GE2E loss alone makes a space of its own.
+By distillation (default): the teacher hears 3.2 s of speech at a time, each speaker a little faster or slower, as other
+microphones in other rooms would record them, and is asked after every frame (what it answers past 1.6 s is brought back
+into place, `core.training.listening`); the student hears the same, half of it spoilt by echoes, noise and telephones,
+and must answer alike; with it goes a little of the GE2E loss on the speakers' names. With --speakers FOLDER (a folder
+per speaker) there is no teacher: the GE2E loss alone makes a space of its own.
 A resume file and a picture of the map are kept in runs/encoder/.
 """
 
@@ -157,8 +158,8 @@ def main(argv: list[str] | None = None) -> int:
     torch.manual_seed(args.seed)
     taught = args.speakers is None and not args.from_scratch
     settings = Settings(args.minutes, learning_rate=args.rate, seed=args.seed, publish_minutes=args.publish_every)
-    if taught:  # every window has its own answer: more and smaller batches teach more in the same time
-        settings.speakers = 16
+    if taught:  # every frame has its own answer: more and smaller batches teach more in the same time
+        settings.speakers = 12
     if args.smoke:
         windows = judged = smoke_windows(args.seed)
         settings.speakers, settings.per_speaker = 4, 2

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from core.audio.partials import WINDOW_FRAMES
 from core.errors import ModelError
 from core.evaluation.verification import equal_error_rate, pair_similarities
 from core.inference.encoder import GE2EEncoder, VoiceprintEncoder, WindowedEncoder
@@ -16,6 +17,7 @@ from core.inference.registry import Card
 from core.models.ge2e import GE2E
 from core.models.voiceprint import Voiceprint
 from core.training.augment import Augment, played, played_length
+from core.training.listening import FRAMES, Listening
 from core.training.speaker_losses import GE2ELoss
 from core.training.windows import SpeakerBatches, Windows
 
@@ -36,7 +38,7 @@ class Settings:
     learning_rate: float = 2e-3
     seed: int = 0
     publish_minutes: float = 10.0
-    spread: float = 1.1
+    spread: float = 1.2
 
 
 class Trainer:
@@ -54,7 +56,10 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.settings, self.device, self.windows = settings, device, windows
         self.network = network.to(device)
-        self.teacher = teacher.to(device).eval().requires_grad_(False) if teacher is not None else None
+        self.teacher, self.n_frames = None, WINDOW_FRAMES
+        if teacher is not None:
+            teacher = teacher.to(device).eval().requires_grad_(False)
+            self.teacher, self.n_frames = Listening(teacher, windows, device=device), FRAMES
         self.ge2e = GE2ELoss().to(device)
         self.augment = Augment(settings.seed, strength=0.5)
         if teacher is not None:
@@ -91,7 +96,8 @@ class Trainer:
         for members, parts in zip(batch, self.augment.speeds(len(batch)), strict=True):
             later = self.batches.rng.integers(-LATER, LATER, len(members))
             cut = [
-                self.windows.excerpt(w, played_length(parts), shift) for w, shift in zip(members, later, strict=True)
+                self.windows.excerpt(w, played_length(parts, self.n_frames), shift)
+                for w, shift in zip(members, later, strict=True)
             ]
             mels.append(played(torch.from_numpy(np.stack(cut)), parts))
         start = 2 * int(torch.randint(0, 20, (), generator=self.generator))
@@ -114,8 +120,9 @@ class Trainer:
                 wanted = self.teacher.each(mels.to(self.device))
             every = wanted.shape[1] // each.shape[1]
             apart = 1 - (each * wanted[:, every - 1 :: every]).sum(dim=2)
-            losses |= {"window": apart[:, -1].mean(), "on the way": apart[:, FIRST:].mean()}
-            total = losses["on the way"] + 0.5 * losses["window"] + 0.02 * ge2e
+            window = apart[:, WINDOW_FRAMES // every - 1].mean()
+            losses |= {"window": window, "heard on": apart[:, -1].mean(), "on the way": apart[:, FIRST:].mean()}
+            total = losses["on the way"] + 0.25 * (window + losses["heard on"]) + 0.02 * ge2e
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.optimiser.zero_grad()

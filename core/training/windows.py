@@ -58,11 +58,13 @@ class Windows:
 
     def excerpt(self, w: int, n_samples: int, later: int = 0) -> np.ndarray:
         """float32 (n_samples,) of window w's utterance, from `later` samples after the window's beginning, or from as
-        near to there as the utterance has so many; where it is shorter, silence follows."""
+        near to there as the utterance has so many. A shorter one is heard again and again; one that is shorter than a
+        window ends in silence, as everywhere."""
         begin, end = self.bounds[w]
         start = max(begin, min(self.start[w] + later, end - n_samples))
         samples = self._between(w, start, min(start + n_samples, end))
-        return np.pad(samples, (0, n_samples - len(samples)))
+        rest = (0, n_samples - len(samples))
+        return np.pad(samples, rest, mode="wrap") if len(samples) >= WINDOW else np.pad(samples, rest)
 
     def speech(self, members: np.ndarray) -> np.ndarray:
         """From where the first of an utterance's windows begins to where the last one ends, float32 (n_samples,)."""

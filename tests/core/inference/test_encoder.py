@@ -71,10 +71,13 @@ def test_the_sample_rate_does_not_matter(encoder):
     assert here.similarity(there) > 0.995
 
 
-def test_pauses_around_it_do_not_matter(encoder):
-    alone = Waveform(vowels(4), RATE)
+@pytest.mark.parametrize("seconds", [2, 4, 7])
+def test_pauses_around_it_do_not_matter(seconds):
+    """To the encoder that we publish: speech is cut to a tenth of a second, and random weights hear where."""
+    encoder = load(available()[0]["encoder"][0])
+    alone = Waveform(vowels(seconds), RATE)
     framed = Waveform(np.concatenate([noise(2, 1e-5), alone.samples, noise(3, 1e-5)]), RATE)
-    assert encoder.embed(alone)[0].similarity(encoder.embed(framed)[0]) > 0.99
+    assert encoder.embed(alone)[0].similarity(encoder.embed(framed)[0]) > 0.995
 
 
 def test_windows_are_the_same_in_any_batch(encoder, monkeypatch):
@@ -86,14 +89,14 @@ def test_windows_are_the_same_in_any_batch(encoder, monkeypatch):
 
 
 def test_our_own_encoder_also_hears_the_speech_in_one_go(encoder):
-    """The published one is the mean of its windows; ours has four tenths of what it says after the whole."""
+    """The published one is the mean of its windows; ours has six tenths of what it says after the whole."""
     speech = vowels(7)
     embedding, partials = encoder.embed_speech(speech)
     mean = partials.mean(axis=0) / np.linalg.norm(partials.mean(axis=0))
     with torch.inference_mode():
         run = encoder.network(torch.from_numpy(power_mel(speech)[None, :700]))[0].numpy()
     assert np.abs(run - mean).max() > 2e-3  # they can be told apart
-    share = 0.4 if type(encoder.network).__name__ == "Voiceprint" else 0.0
+    share = 0.6 if type(encoder.network).__name__ == "Voiceprint" else 0.0
     wanted = (1 - share) * mean + share * run
     np.testing.assert_allclose(embedding.vector, wanted / np.linalg.norm(wanted), atol=1e-4)
 

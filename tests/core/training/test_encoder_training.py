@@ -172,13 +172,13 @@ def test_a_network_is_judged_as_it_is_used():
 
 
 def test_sound_played_faster_is_heard_higher():
-    t = np.arange(played_length(100)) / 16000
+    t = np.arange(played_length(100, 160)) / 16000
     tone = torch.from_numpy(np.sin(2 * np.pi * 1000 * t).astype(np.float32))[None]
-    as_it_is = played(tone[:, : played_length(80)], 80)
+    as_it_is = played(tone[:, : played_length(80, 160)], 80)
     assert as_it_is.shape == (1, 160, 40)
     np.testing.assert_allclose(as_it_is[0], power_mel(tone[0, :25600].numpy())[:160], atol=1e-2, rtol=1e-3)
     for parts in (64, 80, 100):
-        loudest = int(played(tone[:, : played_length(parts)], parts)[0, 80].argmax())
+        loudest = int(played(tone[:, : played_length(parts, 160)], parts)[0, 80].argmax())
         assert abs(band_centres()[loudest] / 1000 - parts / 80) < 0.06
     faster = played(tone, 100)
     torch.testing.assert_close(faster[0, 80].max(), as_it_is[0, 80].max(), rtol=0.3, atol=0)  # as loud as before
@@ -191,9 +191,16 @@ def test_an_excerpt_stays_in_its_utterance():
     np.testing.assert_allclose(windows.excerpt(0, 100, later=50), sound[50:150], atol=1e-6)
     np.testing.assert_allclose(windows.excerpt(0, 100, later=-50), sound[:100], atol=1e-6)
     np.testing.assert_allclose(windows.excerpt(1, 30000, later=900), sound[2000:], atol=1e-6)
-    longer = windows.excerpt(1, 40000)
-    np.testing.assert_allclose(longer[:32000], sound, atol=1e-6)
-    assert not longer[32000:].any()
+    again = windows.excerpt(1, 40000)
+    np.testing.assert_allclose(again, np.concatenate([sound, sound[:8000]]), atol=1e-6)
+
+
+def test_after_an_utterance_shorter_than_a_window_comes_silence():
+    windows = smoke_windows()
+    windows.length[0] = WINDOW - 1
+    cut = windows.excerpt(0, 40000)
+    np.testing.assert_allclose(cut[: WINDOW - 1], windows.sounds[0][: WINDOW - 1] / 32767, atol=1e-6)
+    assert not cut[WINDOW - 1 :].any()
 
 
 def test_what_is_recorded_elsewhere_is_changed_a_little_and_as_loud():
