@@ -227,6 +227,14 @@ def test_the_teacher_hears_the_recording_and_not_what_spoils_it(monkeypatch):
     assert 0 < spoilt.sum() < 8
 
 
+def test_who_has_a_teacher_listens_for_twice_a_window():
+    settings = Settings(speakers=4, per_speaker=2)
+    taught = Trainer(smoke_windows(), settings, Voiceprint(TINY), GE2E(GE2EConfig(hidden_size=16, n_layers=2)))
+    alone = Trainer(smoke_windows(), settings, Voiceprint(TINY))
+    assert max(taught._draw().shape[1] for _ in range(20)) > 300
+    assert max(alone._draw().shape[1] for _ in range(20)) <= 160
+
+
 def test_utterance_means_are_unit_vectors_of_their_own_windows():
     vectors = np.array([[1, 0], [0, 1], [0, 3]], np.float32)
     means = utterance_means(vectors, np.array([7, 7, 2]))
