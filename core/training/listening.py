@@ -14,14 +14,13 @@ from torch.nn.functional import normalize, relu
 
 from core.audio.partials import WINDOW_FRAMES
 from core.models.ge2e import GE2E
-from core.training.augment import played, played_length
+from core.training.augment import SPEED_PARTS, played, played_length
 from core.training.windows import Windows
 
 FRAMES = 2 * WINDOW_FRAMES
 """Frames that are listened to in training: 3.2 s."""
 STRETCH = 20
 """Frames that share a rotation."""
-SAME_SPEED = 80
 
 
 class Listening:
@@ -29,17 +28,17 @@ class Listening:
 
     @torch.no_grad()
     def __init__(self, teacher: GE2E, windows: Windows, n: int = 2000, device: str = "cpu"):
-        """n: training utterances that the drift is found from; short ones count as little as they can."""
+        """n: training utterances, of the longer half, that the drift is found from."""
         self.teacher = teacher
         _, first = np.unique(windows.utterance, return_index=True)
         begin, end = windows.bounds[first].T
         longest = first[np.argsort(begin - end, kind="stable")][: max(2, len(first) // 2)]
         some = np.random.default_rng(0).permutation(longest)[:n]
-        n_samples = played_length(SAME_SPEED, FRAMES)
+        n_samples = played_length(SPEED_PARTS, FRAMES)
         ends = range(WINDOW_FRAMES + STRETCH // 2, FRAMES, STRETCH)
         answers = []
         for part in np.array_split(some, max(1, len(some) // 64)):
-            mels = played(torch.from_numpy(np.stack([windows.excerpt(w, n_samples) for w in part])), SAME_SPEED)
+            mels = played(torch.from_numpy(np.stack([windows.excerpt(w, n_samples) for w in part])), SPEED_PARTS)
             answers.append(teacher.each(mels.to(device)).float()[:, list(ends)])
         voices = torch.from_numpy(windows.voices[some].astype(np.float32)).to(device)
         self.drifts = [_drift(answer, voices) for answer in torch.cat(answers).unbind(dim=1)]
