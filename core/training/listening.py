@@ -4,7 +4,7 @@ The published encoder goes on learning of a voice when it hears more than the 1.
 3.2 s it tells the speakers kept apart from one another with two thirds of the errors. But its answers drift away from
 the place that the voice has in its space. The drift is much the same for everybody: a rotation about the mean, found
 from training speech (orthogonal Procrustes: Schönemann 1966, Psychometrika 31), takes it back, and since a rotation
-leaves all angles as they are, what was gained is kept.
+leaves all distances as they are, what was gained is kept.
 """
 
 import numpy as np
@@ -35,11 +35,11 @@ class Listening:
         longest = first[np.argsort(begin - end, kind="stable")][: max(2, len(first) // 2)]
         some = np.random.default_rng(0).permutation(longest)[:n]
         n_samples = played_length(SPEED_PARTS, FRAMES)
-        ends = range(WINDOW_FRAMES + STRETCH // 2, FRAMES, STRETCH)
+        middles = range(WINDOW_FRAMES + STRETCH // 2, FRAMES, STRETCH)
         answers = []
         for part in np.array_split(some, max(1, len(some) // 64)):
             mels = played(torch.from_numpy(np.stack([windows.excerpt(w, n_samples) for w in part])), SPEED_PARTS)
-            answers.append(teacher.each(mels.to(device)).float()[:, list(ends)])
+            answers.append(teacher.each(mels.to(device)).float()[:, list(middles)])
         voices = torch.from_numpy(windows.voices[some].astype(np.float32)).to(device)
         self.drifts = [_drift(answer, voices) for answer in torch.cat(answers).unbind(dim=1)]
 
