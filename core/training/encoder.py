@@ -59,7 +59,7 @@ def publish_student(
     rank = 10 if distilled else 1
     card = Card(
         role="encoder",
-        architecture="voiceprint" if isinstance(trainer.network, Voiceprint) else "ge2e",
+        architecture=trainer.architecture,
         name=name,
         config=asdict(trainer.network.config),
         space="ge2e-256" if distilled else name,
@@ -81,7 +81,6 @@ def train(
     """Trains for the minutes set (or max_steps), saving and publishing as it goes. Returns the last judgement."""
     settings = trainer.settings
     runs.mkdir(parents=True, exist_ok=True)
-    kind = "voiceprint" if isinstance(trainer.network, Voiceprint) else "ge2e"
     means: dict[str, float] = {}
     last_published = trainer.seconds
 
@@ -89,8 +88,8 @@ def train(
         network = trainer.published()
         numbers, vectors, speakers = trainer.judge(network, judged)
         print("  judged: " + "  ".join(f"{key} {value:.4f}" for key, value in numbers.items()), flush=True)
-        draw_map(runs / f"{kind}-map.png", vectors, speakers)
-        save_resume(runs / f"{kind}.pt", trainer.state())
+        draw_map(runs / f"{trainer.architecture}-map.png", vectors, speakers)
+        save_resume(runs / f"{trainer.architecture}.pt", trainer.state())
         print(f"  published {publish_student(trainer, network, name, numbers, folder)}", flush=True)
         return numbers
 

@@ -19,6 +19,7 @@ from core.models.voiceprint import Voiceprint
 from core.training.augment import Augment, played, played_length
 from core.training.listening import FRAMES, Listening
 from core.training.speaker_losses import GE2ELoss
+from core.training.strangers import strangers
 from core.training.windows import SpeakerBatches, Windows
 
 FIRST = 10
@@ -79,6 +80,11 @@ class Trainer:
         mean = self.windows.targets[:: max(1, len(self.windows) // 5000)].astype(np.float32).mean(axis=0)
         self.network.linear.bias.copy_(torch.from_numpy(3 * mean / np.linalg.norm(mean)))
 
+    @property
+    def architecture(self) -> str:
+        """The student's, as cards and resume files call it."""
+        return "voiceprint" if isinstance(self.network, Voiceprint) else "ge2e"
+
     def autocast(self) -> torch.autocast:
         """16-bit arithmetic where that is quicker."""
         return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=has_bfloat16(self.device))
@@ -107,7 +113,10 @@ class Trainer:
     def step(self) -> dict[str, float]:
         """One batch. Returns the losses by name."""
         began = time.monotonic()
-        mels = self.augment.recorded(self._draw())
+        mels = self._draw()
+        if self.teacher is not None:
+            mels = strangers(mels, self.settings.per_speaker, self.generator)
+        mels = self.augment.recorded(mels)
         heard = self.augment(mels).to(self.device)
         self.network.train()
         with self.autocast():
@@ -164,10 +173,8 @@ class Trainer:
 
     def _encoder(self, network: Voiceprint | GE2E) -> WindowedEncoder:
         """The network as it will be used."""
-        if isinstance(network, Voiceprint):
-            card, kind = Card("encoder", "voiceprint", "student", config=asdict(network.config)), VoiceprintEncoder
-        else:
-            card, kind = Card("encoder", "ge2e", "student"), GE2EEncoder
+        kind = VoiceprintEncoder if self.architecture == "voiceprint" else GE2EEncoder
+        card = Card("encoder", self.architecture, "student", config=asdict(network.config))
         return kind(card, {name: tensor.cpu() for name, tensor in network.state_dict().items()})
 
     def judge(
