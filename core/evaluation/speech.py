@@ -205,7 +205,7 @@ def evaluate(
     kept, settings = Kept(cards, copies, tuned=tuned), (synthesizer, vocoder, keep, copies, tuned)
     open_cases = [(n, case) for n, case in enumerate(grid) if keep is not None or Kept.key(case) not in kept.results]
     enrolled = enrolment(choose_cases(cache, ["held-back"]))  # every unseen speaker is someone to be mistaken for
-    if processes > 1 and open_cases:  # librosa keeps what it compiles at its first call: two who write that at once garble it
+    if processes > 1 and open_cases:  # librosa keeps what its first call compiles: two who write that garble it
         with contextlib.suppress(VoiceError):
             measures.dnsmos(np.zeros(SAMPLE_RATE, np.float32))
     with _one_thread_each(), ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool:

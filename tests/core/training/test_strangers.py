@@ -1,4 +1,4 @@
-"""Strangers are known people's speech with lasting traits of others: part of the way, the same for all of one's speech."""
+"""Strangers are known people's speech with lasting traits of others: part of the way, all of one's speech alike."""
 
 import pytest
 
