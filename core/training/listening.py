@@ -1,10 +1,9 @@
 """What a teacher made for windows of 1.6 s answers when it is heard on, brought back to where its space has the voice.
 
-The published encoder goes on learning of a voice when it hears more than the 1.6 s that it was made for: in windows of
-3.2 s it tells the speakers kept apart from one another with two thirds of the errors. But its answers drift away from
-the place that the voice has in its space. The drift is much the same for everybody: a rotation about the mean, found
-from training speech (orthogonal Procrustes: Schönemann 1966, Psychometrika 31), takes it back, and since a rotation
-leaves all distances as they are, what was gained is kept.
+A student that will hear whole utterances in one go must be told what to answer there. The published encoder's answers
+past the 1.6 s that it was made for drift away from the place that the voice has in its space, much alike for everybody:
+a rotation about the mean, found from training speech (orthogonal Procrustes: Schönemann 1966, Psychometrika 31), takes
+them back, and leaves all distances as they are.
 """
 
 import numpy as np

@@ -19,7 +19,7 @@ def test_a_blend_lies_between_and_keeps_what_it_is_told_to(tmp_path):
     tensors = load_file(path)
     assert tensors["body"].tolist() == [0.25] * 4 and tensors["pause"].tolist() == [0] * 2
     recipe = read_card(path).extra["recipe"]
-    assert recipe == "a; then b; of this 0.25, of what it began with 0.75, pause as they were"
+    assert recipe == "a; then b; of this 0.25, of what it began with or of a sister 0.75, pause as they were"
 
 
 def test_strangers_are_not_blended(tmp_path):
