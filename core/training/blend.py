@@ -1,7 +1,8 @@
 """python -m core.training.blend OLD NEW --share 0.3: a model between two, trained one from the other or side by side.
 
 Weights on the line from one to the other often do better than either end (Wortsman et al. 2022, "Model soups", arXiv
-2203.05482). NEW must have begun with OLD, or both with the same weights. The result is published under NEW's name, with its card.
+2203.05482). NEW must have begun with OLD, or both with the same weights. The result is published under NEW's
+name, with its card.
 """
 
 import argparse
@@ -27,7 +28,8 @@ def blend(old: Path, new: Path, share: float, keep: tuple[str, ...], output: Pat
         for name in before
     }
     kept = f", {' and '.join(keep)} as they were" if keep else ""
-    recipe = f"{cards[1].extra.get('recipe', '')}; of this {share:g}, of what it began with or of a sister {1 - share:g}{kept}"
+    shares = f"of this {share:g}, of what it began with or of a sister {1 - share:g}"
+    recipe = f"{cards[1].extra.get('recipe', '')}; {shares}{kept}"
     return publish(replace(cards[1], extra={**cards[1].extra, "recipe": recipe.lstrip("; ")}), mixed, output)
 
 
