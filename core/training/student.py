@@ -39,7 +39,7 @@ class Settings:
     learning_rate: float = 2e-3
     seed: int = 0
     publish_minutes: float = 10.0
-    spread: float = 1.2
+    spread: float = 1.15
 
 
 class Trainer:
