@@ -1,9 +1,9 @@
 """python -m cli.train encoder: teaches a small network to hear voices as the published encoder does.
 
-By distillation (default): the teacher hears 3.2 s of speech at a time, each speaker a little faster or slower, as other
-microphones in other rooms would record them, and is asked after every frame (what it answers past 1.6 s is brought back
-into place, `core.training.listening`); the student hears the same, half of it spoilt by echoes, noise and telephones,
-and must answer alike; with it goes a little of the GE2E loss on the speakers' names. With --speakers FOLDER (a folder
+By distillation (default): the teacher hears 3.2 s of speech at a time, each speaker a little faster or slower, half of
+them made strangers (`core.training.strangers`), as other microphones in other rooms would record them, and is asked
+after every frame (what it answers past 1.6 s is brought back into place, `core.training.listening`); the student hears
+the same, half of it spoilt by echoes, noise and telephones, and must answer alike; with it goes a little of the GE2E loss on the speakers' names. With --speakers FOLDER (a folder
 per speaker) there is no teacher: the GE2E loss alone makes a space of its own.
 A resume file and a picture of the map are kept in runs/encoder/.
 """
@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, default=PRETRAINED, help="the folder that holds encoder/<name>.safetensors"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="runs that differ in it can be blended")
     parser.add_argument("--smoke", action="store_true", help="three tiny steps on invented sound")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)

@@ -56,7 +56,7 @@ def test_a_batch_repeated_is_learnt():
     first = [trainer.step()["window"] for _ in range(3)]
     for _ in range(100):
         last = trainer.step()["window"]
-    assert last < 0.5 * np.mean(first)
+    assert last < 0.45 * np.mean(first)
 
 
 def test_ge2e_prefers_speakers_apart():
