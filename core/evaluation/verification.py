@@ -36,6 +36,33 @@ def enrolled_similarities(
     return np.array(same, np.float32), np.array(different, np.float32)
 
 
+def leave_one_out_similarities(vectors: np.ndarray, speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines of each utterance with the mean of all others of its speaker, and with every other speaker's mean.
+
+    Source: Wan et al. 2018, "Generalized End-to-End Loss for Speaker Verification", eqs. 8 and 9. A speaker heard once
+    has no similarity to itself. Returns float32 (n_same,), (n * (n_speakers - 1),).
+    """
+    names, who, counts = np.unique(speakers, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(names), vectors.shape[1]), np.float32)
+    np.add.at(sums, who, vectors)
+    others = (sums[who] - vectors)[counts[who] > 1]
+    own = (vectors[counts[who] > 1] * others).sum(axis=1) / np.linalg.norm(others, axis=1).clip(1e-9)
+    scores = vectors @ (sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-9)).T
+    return own, scores[np.arange(len(names)) != who[:, None]]
+
+
+def leave_one_out_error(
+    vectors: np.ndarray, speakers: np.ndarray, per_speaker: int = 10, draws: int = 100, seed: int = 0
+) -> float:
+    """The equal error rate of `leave_one_out_similarities`, the mean over draws of per_speaker utterances of each."""
+    rng, rates = np.random.default_rng(seed), []
+    members = [np.flatnonzero(speakers == speaker) for speaker in np.unique(speakers)]
+    for _ in range(draws):
+        drawn = np.concatenate([rng.permutation(own)[:per_speaker] for own in members])
+        rates.append(equal_error_rate(*leave_one_out_similarities(vectors[drawn], speakers[drawn])))
+    return float(np.mean(rates))
+
+
 def equal_error_rate(same: np.ndarray, different: np.ndarray) -> float:
     """The share of wrong answers at the threshold where both kinds of error are as frequent, in [0, 1].
 

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from core.evaluation.conditions import add_noise, babble, coloured_noise, mp3, muffled, telephone
-from core.evaluation.verification import enrolled_similarities, equal_error_rate, pair_similarities
+from core.evaluation.verification import (
+    enrolled_similarities,
+    equal_error_rate,
+    leave_one_out_error,
+    leave_one_out_similarities,
+    pair_similarities,
+)
 
 
 def test_equal_error_rate_of_known_scores():
@@ -36,6 +42,27 @@ def test_a_voice_of_several_utterances_is_surer_than_one():
     same, different = enrolled_similarities(vectors, speakers)
     assert len(same) == 72 and len(different) == 72 * 5
     assert equal_error_rate(same, different) < equal_error_rate(*pair_similarities(vectors, speakers)) - 0.02
+
+
+def test_an_utterance_is_left_out_of_its_own_voice():
+    vectors = np.eye(4, dtype=np.float32)[[0, 1, 2, 2, 3]]
+    same, different = leave_one_out_similarities(vectors, np.array(["a", "a", "b", "b", "c"]))
+    assert same == pytest.approx([0, 0, 1, 1])  # "c" was heard once: no voice of hers is left
+    assert different.reshape(5, 2)[:2] == pytest.approx(0) and len(different) == 10
+    vectors[4] = vectors[2]
+    same, different = leave_one_out_similarities(vectors, np.array(["a", "a", "b", "b", "c"]))
+    assert sorted(different)[-3:] == pytest.approx([1, 1, 1])  # two of "b" with the voice of "c", and she with theirs
+
+
+def test_ten_utterances_make_a_surer_voice_than_five():
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((6, 32))
+    speakers = np.repeat(np.arange(6), 30)
+    vectors = centres[speakers] + 1.6 * rng.standard_normal((180, 32))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    rate = leave_one_out_error(vectors, speakers)
+    assert rate == leave_one_out_error(vectors, speakers) > 0.01
+    assert leave_one_out_error(vectors, speakers, per_speaker=30) < rate < leave_one_out_error(vectors, speakers, 5)
 
 
 def level(x):
