@@ -6,6 +6,7 @@ from pathlib import Path
 from cli.embed import configure as configure_embed
 from cli.embed import embed_files
 from cli.terminal import UsageError, table
+from core.inference import registry
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +17,11 @@ def run(arguments: argparse.Namespace) -> dict:
     if len(arguments.files) < 2:
         raise UsageError("One file cannot be compared.", "Name two or more.")
     encoder, embeddings = embed_files(arguments)
+    cards = registry.available(arguments.pretrained)[0]["encoder"]
+    usual = next((card.usual_similarities for card in cards if card.name == encoder), None)
     return {
         "encoder": encoder,
+        "usual": usual and dict(zip(("different", "same"), usual, strict=True)),
         "files": [str(path) for path in arguments.files],
         "similarities": [[round(a.similarity(b), 4) for b in embeddings] for a in embeddings],
     }
@@ -28,3 +32,5 @@ def show(result: dict) -> None:
     rows = [["", *range(1, len(names) + 1)]]
     rows += [[name, *(f"{x:.3f}" for x in row)] for name, row in zip(names, result["similarities"], strict=True)]
     print(table(rows))
+    if usual := result["usual"]:
+        print(f"Usual: {usual['same']:.2f} for two utterances of one person, {usual['different']:.2f} for two people.")

@@ -53,6 +53,12 @@ class Card:
     extra: dict = field(default_factory=dict)
     path: Path | None = None
 
+    @property
+    def usual_similarities(self) -> tuple[float, float] | None:
+        """Of an encoder: the mean cosine of two people's utterances, and of one person's, as measured; else None."""
+        both = self.metrics.get("different"), self.metrics.get("same")
+        return both if None not in both else None
+
     def to_json(self) -> str:
         values = {k: v for k, v in self.__dict__.items() if k not in ("path", "name")}
         values["mel_format"] = self.mel_format.to_dict() if self.mel_format else None

@@ -114,6 +114,7 @@ def test_the_voice_is_the_same_in_every_kind_of_file(cli, voice, spoken, tmp_pat
     code, result, err = cli("compare", voice, path)
     assert code == 0 and err == []
     assert result["similarities"][0][1] > (0.75 if rate == 8000 else 0.9)
+    assert 0.4 < result["usual"]["different"] < result["usual"]["same"] - 0.2
 
 
 def test_what_holds_no_speech_is_refused(cli, spoken, tmp_path):

@@ -60,9 +60,23 @@ def test_two_voices_share_the_colours_and_show_their_similarity(view):
     assert second.right() < view.width()
 
 
+def test_it_shows_how_alike_people_usually_are(view):
+    view.show_embedding(voice(0), "anna", voice(1), "take 1")
+    assert not view.notches(100) and not view.toolTip()
+    plain = pixels(view).astype(int)
+    view.show_embedding(voice(0), "anna", voice(1), "take 1", (0.25, 0.75))
+    assert view.notches(200) == [50, 150] and "0.75" in view.toolTip() and "0.25" in view.toolTip()
+    columns = np.flatnonzero((np.abs(pixels(view) - plain).sum(axis=2) > 30).any(axis=0))
+    left, right = view.squares()[0].left(), view.squares()[-1].right()
+    for share in (0.25, 0.75):
+        assert np.abs(columns - (left + share * (right - left))).min() <= 1
+    view.show_embedding(voice(0), "anna", None, "", (0.25, 0.75))
+    assert not view.notches(100) and not view.toolTip()
+
+
 def test_another_encoders_voice_is_not_compared(view):
-    view.show_embedding(voice(0), "anna", voice(1, "other-256"), "take 1")
-    assert view.similarity() is None and len(view.squares()) == 1
+    view.show_embedding(voice(0), "anna", voice(1, "other-256"), "take 1", (0.25, 0.75))
+    assert view.similarity() is None and len(view.squares()) == 1 and not view.notches(100)
 
 
 def test_the_cell_below_the_mouse_is_read_out(view, qtbot):

@@ -25,17 +25,32 @@ class EmbeddingView(Plot):
         self.setMinimumSize(150, 150)
         self.embedding: Embedding | None = None
         self.other: Embedding | None = None
+        self.usual: tuple[float, float] | None = None
         self.title = self.other_title = ""
         self._hover: QPointF | None = None
 
     def show_embedding(
-        self, embedding: Embedding | None, title: str = "", other: Embedding | None = None, other_title: str = ""
+        self,
+        embedding: Embedding | None,
+        title: str = "",
+        other: Embedding | None = None,
+        other_title: str = "",
+        usual: tuple[float, float] | None = None,
     ) -> None:
-        """Shows one embedding, or two of the same encoder; None clears. Another encoder's `other` is left out."""
+        """Shows one embedding, or two of the same encoder; None clears. Another encoder's `other` is left out.
+
+        usual: the mean similarity of two people's utterances and of one person's, marked beside that of the two.
+        """
         if other is not None and embedding is not None and other.encoder != embedding.encoder:
             other = None
         self.embedding, self.title = embedding, title
         self.other, self.other_title = (other, other_title) if embedding is not None else (None, "")
+        self.usual = usual if self.other is not None else None
+        self.setToolTip(
+            f"Two utterances of one person are usually {usual[1]:.2f} alike, two people's {usual[0]:.2f}."
+            if self.usual
+            else ""
+        )
         self.redraw()
 
     def clear(self) -> None:
@@ -119,7 +134,8 @@ class EmbeddingView(Plot):
         self.paint_colour_bar(painter, bar, labels if bar.height() > 3.5 * line else labels[::2])
 
     def _paint_similarity(self, painter: QPainter, squares: list[QRectF]) -> None:
-        """A bar from 0 to 1, filled as far as the two are alike."""
+        """A bar from 0 to 1, filled as far as the two are alike, with a notch where two people and where one person
+        usually are."""
         value, line = self.similarity(), self.line_height()
         y = squares[-1].bottom() + 8 + (line + 8 if self._bar_below() else 0)
         left, right = squares[0].left(), squares[-1].right()
@@ -137,6 +153,13 @@ class EmbeddingView(Plot):
         painter.setBrush(self.colour("accent"))
         track.setWidth(max(track.width() * min(max(value, 0.0), 1.0), 5))
         painter.drawRoundedRect(track, 2.5, 2.5)
+        painter.setBrush(self.colour("muted"))
+        for place in self.notches(right - left):
+            painter.drawRect(QRectF(left + place - 0.75, y + line, 1.5, 11))
+
+    def notches(self, width: float) -> list[float]:
+        """Where on a bar so wide the usual similarities are."""
+        return [width * value for value in self.usual or ()]
 
     def caption(self, width: float) -> str:
         """What stands before the number of the similarity: the longest that leaves the number its room."""

@@ -136,7 +136,9 @@ class MainWindow(QMainWindow):
             sources = [workspace.utterances[i] for i in take.receipt.utterance_ids if i in workspace.utterances]
             voice = mean_embedding([u.embedding for u in sources]) if sources and take.embedding else None
             speaker = sources[0].speaker if sources else ""
-            self.embedding.show_embedding(take.embedding, "Take", voice, speaker)
+            card = workspace.card("encoder")
+            usual = card.usual_similarities if voice is not None and card and card.space == voice.encoder else None
+            self.embedding.show_embedding(take.embedding, "Take", voice, speaker, usual)
         elif utterance is not None:
             self.spectrogram.show_mel(utterance.mel, shortened(f"{utterance.speaker} · {utterance.name}"))
             self.embedding.show_embedding(utterance.embedding, "Embedding")
