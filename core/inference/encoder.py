@@ -26,8 +26,6 @@ SHORTEST = 0.5
 """Seconds of speech without which nothing is said about a voice."""
 RUN = 1000
 """Frames that our own encoder hears in one go: 10 s."""
-AGAIN = 640
-"""Frames up to which shorter speech is heard a second time: 6.4 s. Who hears it again knows whom to listen for."""
 RUN_SHARE = 0.6
 """What that counts for in a voice, beside the mean of the windows."""
 _QUIETEST = -80.0  # dB of full scale; under it there is nothing but the converter's own noise
@@ -112,8 +110,8 @@ class VoiceprintEncoder(WindowedEncoder):
     def embed_speech(self, speech: np.ndarray, report: Report = silent) -> tuple[Embedding, np.ndarray]:
         """As `embed`, for 16 kHz samples that are speech throughout.
 
-        Beside the windows it hears the speech in one go, up to RUN frames of it and little of it twice: the windows
-        agree more with the published encoder, and who has listened for longer tells people apart better.
+        Beside the windows it hears the speech in one go, up to RUN frames of it: the windows agree more with the
+        published encoder, and who has listened for longer tells people apart better.
         """
         partials, answers = [], []
         runs = _runs(len(speech))
@@ -122,7 +120,7 @@ class VoiceprintEncoder(WindowedEncoder):
             for done, mels in _windows(speech):
                 windows, due = torch.from_numpy(mels), runs[len(answers) : int(done * len(runs))]
                 if due:
-                    long = torch.from_numpy(_again(np.stack([_mels(speech, begin, end) for begin, end in due])))
+                    long = torch.from_numpy(np.stack([_mels(speech, begin, end) for begin, end in due]))
                     windows, long = self.network.together(windows, long)
                     answers.extend(long.numpy())
                 else:
@@ -169,12 +167,6 @@ def _runs(n_samples: int) -> list[tuple[int, int]]:
     n_runs = -(-n_frames // RUN)
     length = n_frames // n_runs
     return [(i * length, (i + 1) * length) for i in range(n_runs)]
-
-
-def _again(mels: np.ndarray) -> np.ndarray:
-    """The runs (n, T, 40), and their beginnings once more until they last AGAIN frames or are heard twice."""
-    n_frames = mels.shape[1]
-    return np.concatenate([mels, mels[:, : max(0, AGAIN - n_frames)]], axis=1)
 
 
 def _mels(speech: np.ndarray, begin: int, end: int) -> np.ndarray:

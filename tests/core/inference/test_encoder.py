@@ -98,17 +98,13 @@ def test_windows_are_the_same_in_any_batch(encoder, monkeypatch):
     np.testing.assert_allclose(whole, parts, atol=1e-4)
 
 
-@pytest.mark.parametrize(("seconds", "n_heard"), [(7, 700), (5, 640), (2, 400)])
-def test_our_own_encoder_also_hears_the_speech_in_one_go(encoder, seconds, n_heard):
-    """The published one is the mean of its windows; ours has six tenths of what it says after the whole, little speech
-    being heard again until it has listened for 6.4 s, but not a third time."""
-    speech = vowels(seconds)
+def test_our_own_encoder_also_hears_the_speech_in_one_go(encoder):
+    """The published one is the mean of its windows; ours has six tenths of what it says after the whole."""
+    speech = vowels(7)
     embedding, partials = encoder.embed_speech(speech)
     mean = partials.mean(axis=0) / np.linalg.norm(partials.mean(axis=0))
-    mels = power_mel(speech)[: int(100 * seconds)]
-    mels = np.concatenate([mels, mels])[:n_heard]
     with torch.inference_mode():
-        run = encoder.network(torch.from_numpy(mels[None]))[0].numpy()
+        run = encoder.network(torch.from_numpy(power_mel(speech)[None, :700]))[0].numpy()
     assert np.abs(run - mean).max() > 2e-3  # they can be told apart
     share = 0.6 if type(encoder.network).__name__ == "Voiceprint" else 0.0
     wanted = (1 - share) * mean + share * run
