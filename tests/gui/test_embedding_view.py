@@ -2,7 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from PyQt5.QtCore import QPoint
+from PyQt5.QtCore import QEvent, QPoint
+from PyQt5.QtGui import QHelpEvent
+from PyQt5.QtWidgets import QApplication, QToolTip
 
 from core.types import Embedding
 from toolbox.widgets.embedding_view import EmbeddingView, as_square
@@ -72,6 +74,24 @@ def test_it_shows_how_alike_people_usually_are(view):
         assert np.abs(columns - (left + share * (right - left))).min() <= 1
     view.show_embedding(voice(0), "anna", None, "", (0.25, 0.75))
     assert not view.notches(100) and not view.toolTip()
+
+
+def test_small_heat_maps_leave_the_similarity_its_name(view):
+    view.resize(170, 290)  # as in a window of 800 lines with a notice in it
+    view.show_embedding(voice(0), "anna", voice(1), "take 1", (0.25, 0.75))
+    first, second = view.squares()
+    left, right = view._sides([first, second])
+    assert second.right() - first.left() < right - left <= 150
+    assert view.caption(right - left) == "Similarity"
+
+
+def test_what_is_usual_is_said_over_the_bar_alone(view):
+    view.show_embedding(voice(0), "anna", voice(1), "take 1", (0.25, 0.75))
+    for y, said in ((view.squares()[0].center().y(), False), (view.similarity_top() + 4, True)):
+        place = QPoint(int(view.squares()[0].center().x()), int(y))
+        QApplication.sendEvent(view, QHelpEvent(QEvent.ToolTip, place, view.mapToGlobal(place)))
+        assert ("0.75" in QToolTip.text() and QToolTip.isVisible()) == said
+    QToolTip.hideText()
 
 
 def test_another_encoders_voice_is_not_compared(view):

@@ -1,8 +1,9 @@
 """An embedding as a square of colours, and how like another it is."""
 
 import numpy as np
-from PyQt5.QtCore import QPointF, QRectF, QSizeF, Qt
+from PyQt5.QtCore import QEvent, QPointF, QRectF, QSizeF, Qt
 from PyQt5.QtGui import QPainter, QPen
+from PyQt5.QtWidgets import QToolTip
 
 from core.types import Embedding
 from toolbox.widgets.plot import Plot
@@ -119,13 +120,14 @@ class EmbeddingView(Plot):
         low_text, high_text = f"{low:.2g}", f"{high:.2f}"
         if self._bar_below():
             y = last.bottom() + 8
-            left = first.left() + self.text_width(low_text) + 6
-            bar = QRectF(left, y + line / 2 - 4, last.right() - self.text_width(high_text) - 6 - left, 8)
+            start, end = self._sides(squares)
+            left = start + self.text_width(low_text) + 6
+            bar = QRectF(left, y + line / 2 - 4, end - self.text_width(high_text) - 6 - left, 8)
             painter.drawImage(bar, self.heat_image(np.linspace(0, 1, 256)[None]))
             painter.setPen(self.colour("faint"))
             painter.drawRect(bar)
             painter.setPen(self.colour("muted"))
-            row = QRectF(first.left(), y, last.right() - first.left(), line)
+            row = QRectF(start, y, end - start, line)
             painter.drawText(row, Qt.AlignLeft | Qt.AlignVCenter, low_text)
             painter.drawText(row, Qt.AlignRight | Qt.AlignVCenter, high_text)
             return
@@ -137,8 +139,7 @@ class EmbeddingView(Plot):
         """A bar from 0 to 1, filled as far as the two are alike, with a notch where two people and where one person
         usually are."""
         value, line = self.similarity(), self.line_height()
-        y = squares[-1].bottom() + 8 + (line + 8 if self._bar_below() else 0)
-        left, right = squares[0].left(), squares[-1].right()
+        y, (left, right) = self.similarity_top(), self._sides(squares)
         painter.setPen(self.colour("muted"))
         caption = self.caption(right - left)
         painter.drawText(QRectF(left, y, right - left, line), Qt.AlignLeft | Qt.AlignVCenter, caption)
@@ -156,6 +157,16 @@ class EmbeddingView(Plot):
         painter.setBrush(self.colour("muted"))
         for place in self.notches(right - left):
             painter.drawRect(QRectF(left + place - 0.75, y + line, 1.5, 11))
+
+    def similarity_top(self) -> float:
+        """Where the similarity begins, below the heat maps."""
+        return self.squares()[-1].bottom() + 8 + (self.line_height() + 8 if self._bar_below() else 0)
+
+    def _sides(self, squares: list[QRectF]) -> tuple[float, float]:
+        """The left and right ends of what is below the heat maps: theirs, or the view's where they are small."""
+        left, right = squares[0].left(), squares[-1].right()
+        wide = self.text_width("Similarity  0.000") + 4
+        return (left, right) if right - left >= wide else (10.0, self.width() - 10.0)
 
     def notches(self, width: float) -> list[float]:
         """Where on a bar so wide the usual similarities are."""
@@ -190,6 +201,13 @@ class EmbeddingView(Plot):
                     place = QRectF(box.left() + column * side, box.top() + row * side, side, side)
                     return row * len(square) + column, float(square[row, column]), place
         return None
+
+    def event(self, event) -> bool:
+        """What is usual is said over the bar alone, and hides no heat map."""
+        if event.type() == QEvent.ToolTip and (not self.usual or event.pos().y() < self.similarity_top()):
+            QToolTip.hideText()
+            return True
+        return super().event(event)
 
     def mouseMoveEvent(self, event) -> None:
         self._hover = QPointF(event.localPos())
