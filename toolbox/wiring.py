@@ -205,8 +205,10 @@ class Toolbox(QObject):
             self.actions.models.rescan(asked=False)
 
     def _remove(self) -> None:
-        if self.workspace.shown_id in self.workspace.takes:
-            self.actions.speaking.remove(self.workspace.shown_id)
+        """The take that is shown, unless the person went to the voices since: a speaker's name shows nothing else."""
+        id, takes = self.workspace.shown_id, self.window.takes
+        if id in self.workspace.takes and (takes.list.hasFocus() or self.window.voices.tree.currentItem() is None):
+            self.actions.speaking.remove(id)
         else:
             self.window.voices.remove_current()
 

@@ -262,6 +262,25 @@ def test_a_take_is_removed_and_brought_back(qtbot, ready, settled):
     assert ready.window.takes.list.count() == 1
 
 
+def test_removing_after_a_click_on_a_speaker_means_the_speaker(qtbot, ready, load, settled):
+    """The take was still shown, and went."""
+    load(ready, "ben.wav", tone(hz=120))
+    speak(qtbot, ready, settled)
+    tree, takes = ready.window.voices.tree, ready.window.takes.list
+    tree.setCurrentItem(tree.topLevelItem(0))
+    ready.window.menus.actions["Remove"].trigger()
+    assert len(ready.workspace.takes) == 1 and ready.workspace.speakers() == ["ben"]
+    ready.window.menus.actions["Undo removal"].trigger()
+    tree.setCurrentItem(tree.topLevelItem(0))
+    ready.workspace.select(next(iter(ready.workspace.takes)))
+    tree.setCurrentItem(tree.topLevelItem(0))  # and back to the take, which was shown all the time
+    ready.window.activateWindow()
+    takes.setFocus()
+    qtbot.waitUntil(takes.hasFocus)
+    ready.window.menus.actions["Remove"].trigger()
+    assert not ready.workspace.takes and sorted(ready.workspace.speakers()) == ["anna", "ben"]
+
+
 def test_ctrl_return_speaks_from_inside_the_text(qtbot, ready, settled):
     ready.window.activateWindow()
     qtbot.waitUntil(ready.window.isActiveWindow)
