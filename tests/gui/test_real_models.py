@@ -80,6 +80,8 @@ def test_a_new_voice_is_tuned_to_while_the_person_types(qtbot, real, load, speec
     real.actions.speaking.clone("Good morning.", 0, SpeakOptions())
     settled(real, PATIENCE)
     assert len(real.workspace.takes) == 2 and not searched
+    two_people, one_person = real.window.embedding.usual  # the take beside the voice that it imitates
+    assert 0.4 < two_people < one_person < 1
 
 
 @pytest.mark.parametrize("work", ["speak", "speak with Griffin-Lim", "embed a minute"])
