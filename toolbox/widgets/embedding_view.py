@@ -8,6 +8,9 @@ from PyQt5.QtWidgets import QToolTip
 from core.types import Embedding
 from toolbox.widgets.plot import Plot
 
+CAPTIONS = ("Similarity", "Alike", "")
+"""What the number of the similarity is called, by the room there is."""
+
 
 def as_square(vector: np.ndarray) -> np.ndarray:
     """The vector row by row in the smallest square that holds it, (side, side); NaN where nothing is left."""
@@ -163,10 +166,9 @@ class EmbeddingView(Plot):
         return self.squares()[-1].bottom() + 8 + (self.line_height() + 8 if self._bar_below() else 0)
 
     def _sides(self, squares: list[QRectF]) -> tuple[float, float]:
-        """The left and right ends of what is below the heat maps: theirs, or the view's where they are small."""
+        """The left and right ends of what is below the heat maps: theirs, or the view's where they cut words short."""
         left, right = squares[0].left(), squares[-1].right()
-        wide = self.text_width("Similarity  0.000") + 4
-        return (left, right) if right - left >= wide else (10.0, self.width() - 10.0)
+        return (left, right) if self.caption(right - left) == CAPTIONS[0] else (10.0, self.width() - 10.0)
 
     def notches(self, width: float) -> list[float]:
         """Where on a bar so wide the usual similarities are."""
@@ -174,8 +176,7 @@ class EmbeddingView(Plot):
 
     def caption(self, width: float) -> str:
         """What stands before the number of the similarity: the longest that leaves the number its room."""
-        words = ("Similarity", "Alike", "")
-        return next((word for word in words if self.text_width(f"{word}  0.000") < width), "")
+        return next((word for word in CAPTIONS if self.text_width(f"{word}  0.000") < width), "")
 
     def paint_moving(self, painter: QPainter) -> None:
         title = self.title + (f" and {self.other_title}" if self.other is not None and self.other_title else "")

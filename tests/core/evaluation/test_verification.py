@@ -33,12 +33,17 @@ def test_pairs_are_split_by_speaker():
     assert len(different) == 4 and not different.any()
 
 
-def test_a_voice_of_several_utterances_is_surer_than_one():
+def six_speakers(per_speaker):
+    """Vectors (6 per_speaker, 32) of norm 1 that lie around six centres, not all nearest to their own."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((6, 32))
-    speakers = np.repeat(np.arange(6), 12)
-    vectors = centres[speakers] + 1.6 * rng.standard_normal((72, 32))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    speakers = np.repeat(np.arange(6), per_speaker)
+    vectors = centres[speakers] + 1.6 * rng.standard_normal((len(speakers), 32))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), speakers
+
+
+def test_a_voice_of_several_utterances_is_surer_than_one():
+    vectors, speakers = six_speakers(12)
     same, different = enrolled_similarities(vectors, speakers)
     assert len(same) == 72 and len(different) == 72 * 5
     assert equal_error_rate(same, different) < equal_error_rate(*pair_similarities(vectors, speakers)) - 0.02
@@ -55,11 +60,7 @@ def test_an_utterance_is_left_out_of_its_own_voice():
 
 
 def test_ten_utterances_make_a_surer_voice_than_five():
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((6, 32))
-    speakers = np.repeat(np.arange(6), 30)
-    vectors = centres[speakers] + 1.6 * rng.standard_normal((180, 32))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    vectors, speakers = six_speakers(30)
     rate = leave_one_out_error(vectors, speakers)
     assert rate == leave_one_out_error(vectors, speakers) > 0.01
     assert leave_one_out_error(vectors, speakers, per_speaker=30) < rate < leave_one_out_error(vectors, speakers, 5)
