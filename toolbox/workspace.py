@@ -68,6 +68,7 @@ class Workspace(QObject):
         self.cards: dict[str, list[Card]] = {role: [] for role in ROLES}
         self.chosen: dict[str, str | None] = dict.fromkeys(ROLES)  # role -> name of the card to use
         self.loaded: dict[str, str | None] = dict.fromkeys(ROLES)  # role -> name of the model in memory
+        self._ranks: dict[str, int] = {}  # id -> when it first came: what was removed comes back to its own place
         self._colour_index: dict[str, int] = {}
         self._colours_given = 0
 
@@ -75,8 +76,7 @@ class Workspace(QObject):
 
     def add_utterance(self, utterance: Utterance) -> None:
         """Adds, or replaces the one of the same id where it stands."""
-        known = utterance.id in self.utterances
-        self.utterances[utterance.id] = utterance
+        known = self._put(self.utterances, utterance)
         self.speaker_colour(utterance.speaker)
         if known:
             self.utterance_changed.emit(utterance.id)
@@ -84,6 +84,16 @@ class Workspace(QObject):
             self.utterance_added.emit(utterance.id)
             self._show(self.shown_id)  # a take's point on the map comes after the take
         self._check_voice()
+
+    def _put(self, items: dict, item: Utterance | Take) -> bool:
+        """Puts an item where it stands, stood or, if it is new, last. Returns whether it was there."""
+        known = item.id in items
+        items[item.id] = item
+        rank = self._ranks.setdefault(item.id, len(self._ranks))
+        if not known:
+            for later in [id for id in items if self._ranks[id] > rank]:
+                items[later] = items.pop(later)
+        return known
 
     def remove_utterance(self, id: str) -> None:
         if id not in self.utterances:
@@ -181,8 +191,7 @@ class Workspace(QObject):
 
     def add_take(self, take: Take) -> None:
         """Adds, or replaces the one of the same id where it stands."""
-        known = take.id in self.takes
-        self.takes[take.id] = take
+        known = self._put(self.takes, take)
         (self.take_changed if known else self.take_added).emit(take.id)
 
     def remove_take(self, id: str) -> None:

@@ -262,6 +262,18 @@ def test_a_take_is_removed_and_brought_back(qtbot, ready, settled):
     assert ready.window.takes.list.count() == 1
 
 
+def test_a_take_comes_back_between_its_neighbours(qtbot, ready, settled):
+    for text in ("One.", "Two.", "Three."):
+        speak(qtbot, ready, settled, text)
+    first, second, third = ready.workspace.takes
+    takes = ready.window.takes.list
+    ready.workspace.select(second)
+    ready.window.menus.actions["Remove"].trigger()
+    ready.window.menus.actions["Undo removal"].trigger()
+    assert list(ready.workspace.takes) == [first, second, third]
+    assert [takes.itemWidget(takes.item(i)).id for i in range(3)] == [third, second, first]
+
+
 def test_removing_after_a_click_on_a_speaker_means_the_speaker(qtbot, ready, load, settled):
     """The take was still shown, and went."""
     load(ready, "ben.wav", tone(hz=120))

@@ -188,6 +188,30 @@ def test_removing_a_speaker_removes_all_of_them(qtbot, toolbox, load):
     assert toolbox.workspace.voice == Voice("ben")
 
 
+def test_what_comes_back_stands_where_it_stood(qtbot, toolbox, load):
+    for name in ("anna_1.wav", "anna_2.wav", "ben.wav", "carl.wav"):
+        load(toolbox, name)
+    tree, undo = toolbox.window.voices.tree, toolbox.window.menus.actions["Undo removal"]
+    before, speaker = rows(toolbox), tree.topLevelItem(0)
+    tree.setCurrentItem(speaker)
+    assert toolbox.workspace.voice == Voice("anna")
+    toolbox.window.voices.remove.click()
+    assert toolbox.workspace.voice != Voice("anna")
+    undo.trigger()
+    assert list(rows(toolbox).items()) == list(before.items())
+    assert toolbox.workspace.voice == Voice("anna")
+
+
+def test_bringing_back_leaves_the_voice_that_was_chosen_meanwhile(qtbot, toolbox, load):
+    for name in ("anna.wav", "ben.wav", "carl.wav"):
+        load(toolbox, name)
+    toolbox.window.voices.remove.click()
+    assert toolbox.workspace.voice == Voice("anna")
+    toolbox.workspace.set_voice(Voice("ben"))
+    toolbox.window.menus.actions["Undo removal"].trigger()
+    assert toolbox.workspace.voice == Voice("ben")
+
+
 def test_fifteen_speakers_and_more(toolbox, load):
     for i in range(16):
         load(toolbox, f"voice{'abcdefghijklmnop'[i]}.wav", tone(1.0, 100 + 20 * i))

@@ -172,13 +172,17 @@ class VoiceActions(QObject):
             return
         if workspace.playing_id in ids:
             self.tools.sound.stop()
+        voice = workspace.voice
         for utterance in removed:
             workspace.remove_utterance(utterance.id)
+        instead = workspace.voice
         what = removed[0].name if len(removed) == 1 else f"{len(removed)} utterances of {removed[0].speaker}"
 
         def undo() -> None:
             for utterance in removed:
                 workspace.add_utterance(utterance)
+            if workspace.voice == instead:  # none was chosen meanwhile
+                workspace.set_voice(voice)
             workspace.select(removed[0].id)
 
         self.parent().offer_undo(f"Removed {what}.", undo)

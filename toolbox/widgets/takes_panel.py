@@ -152,7 +152,7 @@ class TakesPanel(Card):
         workspace.shown_changed.connect(self.on_shown_changed)
         workspace.playing_changed.connect(lambda id: self.refresh())
         workspace.utterance_changed.connect(lambda id: self.refresh())
-        for id in workspace.takes:
+        for id in reversed(workspace.takes):
             self.on_take_added(id)
         self._enable()
 
@@ -164,7 +164,7 @@ class TakesPanel(Card):
         item.setSizeHint(QSize(100, max(row.sizeHint().height(), 48)))
         item.setData(Qt.AccessibleTextRole, self._workspace.takes[id].text)
         self._filling = True
-        self.list.insertItem(0, item)
+        self.list.insertItem(list(reversed(self._workspace.takes)).index(id), item)
         self.list.setItemWidget(item, row)
         self._filling = False
         self._enable()
