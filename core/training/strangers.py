@@ -24,18 +24,21 @@ def strangers(mels: Tensor, per_speaker: int, generator: torch.Generator, share:
     the way to the other speaker's by the optimal transport of one normal distribution to another (Olkin & Pukelsheim
     1982, Linear Algebra and its Applications 48), each an own random part of the way.
     """
-    n_speakers = len(mels) // per_speaker
-    logs = torch.log(mels + FLOOR).reshape(n_speakers, -1, mels.shape[2])
+    speakers = mels.unflatten(0, (-1, per_speaker))
+    logs = torch.log(speakers + FLOOR).flatten(1, 2)
     means = logs.mean(dim=1, keepdim=True)
     centred = logs - means
     here = centred.transpose(1, 2) @ centred / centred.shape[1]
     here = here + SHRINKAGE * here.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None] * torch.eye(mels.shape[2])
-    parts = torch.rand(2, n_speakers, 1, 1, generator=generator)
-    there = here.lerp(here.roll(1, 0), parts[0])
-    moved = torch.exp(centred @ transport(here, there) + means.lerp(means.roll(1, 0), parts[1])).reshape(mels.shape)
-    moved = moved * (mels.mean(dim=(1, 2), keepdim=True) / moved.mean(dim=(1, 2), keepdim=True).clamp_min(FLOOR))
-    chosen = torch.rand(n_speakers, 1, 1, generator=generator) < share
-    return torch.where(chosen.repeat_interleave(per_speaker, dim=0), moved, mels)
+    parts = torch.rand(2, len(speakers), 1, 1, generator=generator)
+    chosen = torch.rand(len(speakers), generator=generator) < share
+    here, there = here[chosen], here.lerp(here.roll(1, 0), parts[0])[chosen]
+    goals = means.lerp(means.roll(1, 0), parts[1])[chosen]
+    moved = torch.exp(centred[chosen] @ transport(here, there) + goals).view_as(speakers[chosen])
+    made = speakers.clone()
+    before, after = (x.mean(dim=(2, 3), keepdim=True) for x in (made[chosen], moved))
+    made[chosen] = moved * (before / after.clamp_min(FLOOR))
+    return made.flatten(0, 1)
 
 
 def transport(here: Tensor, there: Tensor) -> Tensor:
