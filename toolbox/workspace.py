@@ -68,14 +68,14 @@ class Workspace(QObject):
         self.cards: dict[str, list[Card]] = {role: [] for role in ROLES}
         self.chosen: dict[str, str | None] = dict.fromkeys(ROLES)  # role -> name of the card to use
         self.loaded: dict[str, str | None] = dict.fromkeys(ROLES)  # role -> name of the model in memory
-        self._ranks: dict[str, int] = {}  # id -> when it first came: what was removed comes back to its own place
+        self._ranks: dict[tuple[type, str], int] = {}  # when each first came: what was removed comes back to its place
         self._colour_index: dict[str, int] = {}
         self._colours_given = 0
 
     # --- utterances ---------------------------------------------------------------------------------------------
 
     def add_utterance(self, utterance: Utterance) -> None:
-        """Adds, or replaces the one of the same id where it stands."""
+        """Adds, or replaces the one of the same id where it stands; one that was removed, where it stood."""
         known = self._put(self.utterances, utterance)
         self.speaker_colour(utterance.speaker)
         if known:
@@ -89,9 +89,10 @@ class Workspace(QObject):
         """Puts an item where it stands, stood or, if it is new, last. Returns whether it was there."""
         known = item.id in items
         items[item.id] = item
-        rank = self._ranks.setdefault(item.id, len(self._ranks))
+        kind = type(item)
+        rank = self._ranks.setdefault((kind, item.id), len(self._ranks))
         if not known:
-            for later in [id for id in items if self._ranks[id] > rank]:
+            for later in [id for id in items if self._ranks[kind, id] > rank]:
                 items[later] = items.pop(later)
         return known
 
@@ -190,7 +191,7 @@ class Workspace(QObject):
     # --- takes --------------------------------------------------------------------------------------------------
 
     def add_take(self, take: Take) -> None:
-        """Adds, or replaces the one of the same id where it stands."""
+        """Adds, or replaces the one of the same id where it stands; one that was removed, where it stood."""
         known = self._put(self.takes, take)
         (self.take_changed if known else self.take_added).emit(take.id)
 

@@ -103,3 +103,15 @@ def test_generated_speech_is_no_part_of_a_voice(workspace):
     workspace.set_voice(Voice("Anna", real.id))
     workspace.remove_utterance(real.id)
     assert workspace.voice is None and workspace.voice_utterances() == []
+
+
+def test_what_comes_back_takes_its_place_and_what_is_new_comes_last(workspace):
+    made, (first, second) = take(), (utterance("1"), utterance("2"))
+    workspace.add_take(made)
+    workspace.add_utterance(first)
+    workspace.add_utterance(second)
+    workspace.add_utterance(utterance("made", origin="generated", id=made.id))  # the take is older, its point is new
+    assert list(workspace.utterances) == [first.id, second.id, made.id]
+    workspace.remove_utterance(first.id)
+    workspace.add_utterance(first)
+    assert list(workspace.utterances) == [first.id, second.id, made.id]
