@@ -56,7 +56,11 @@ class GE2E(nn.Module):
 
     def each(self, mels: Tensor) -> Tensor:
         """As `forward` after each frame, (B, T, embedding_size): the embeddings of ever longer windows."""
-        raw = torch.relu(self.linear(self.lstm(mels)[0])).float()
+        return self.answers(self.lstm(mels)[0])
+
+    def answers(self, states: Tensor) -> Tensor:
+        """states: of the last layer after each frame (B, T, hidden_size) -> (B, T, embedding_size), as `each`."""
+        raw = torch.relu(self.linear(states)).float()
         return raw / (raw.norm(dim=2, keepdim=True) + 1e-5)
 
     def soft_each(self, mels: Tensor) -> Tensor:

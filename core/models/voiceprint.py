@@ -29,6 +29,18 @@ class VoiceprintConfig:
     embedding_size: int = 256
 
 
+def levelled(mels: Tensor) -> Tensor:
+    """mels: energies (B, T, n_mels) -> the same, each window brought to LEVEL."""
+    return mels * (LEVEL / mels.mean(dim=(1, 2), keepdim=True).clamp_min(1e-9))
+
+
+def in_steps(frames: Tensor, stacked: int) -> Tensor:
+    """frames: (B, T, n) -> (B, T // stacked, stacked * n), side by side. Frames too many are left out at the
+    beginning."""
+    steps = frames.shape[1] // stacked
+    return frames[:, frames.shape[1] - steps * stacked :].reshape(len(frames), steps, -1)
+
+
 class Voiceprint(nn.Module):
     """Windows of mel energies to voices."""
 
@@ -39,12 +51,10 @@ class Voiceprint(nn.Module):
         self.linear = nn.Linear(c.hidden_size, c.embedding_size)
 
     def features(self, mels: Tensor) -> Tensor:
-        """mels: energies (B, T, n_mels), T >= stacked -> what the layers read, (B, T // stacked, 2 n_mels stacked).
-        Frames too many are left out at the beginning."""
-        mels = mels * (LEVEL / mels.mean(dim=(1, 2), keepdim=True).clamp_min(1e-9))
-        x = torch.cat([(torch.log(mels + FLOOR) + 6) / 3, 5 * mels.sqrt()], dim=2)
-        steps = x.shape[1] // self.config.stacked
-        return x[:, x.shape[1] - steps * self.config.stacked :].reshape(len(x), steps, -1)
+        """mels: energies (B, T, n_mels), T >= stacked -> what the layers read, (B, T // stacked, 2 n_mels stacked), as
+        `in_steps` has it."""
+        mels = levelled(mels)
+        return in_steps(torch.cat([(torch.log(mels + FLOOR) + 6) / 3, 5 * mels.sqrt()], dim=2), self.config.stacked)
 
     def states(self, mels: Tensor) -> Tensor:
         """mels: energies (B, T, n_mels) -> (B, T // stacked, hidden_size): what is known after each step."""
@@ -78,4 +88,8 @@ class Voiceprint(nn.Module):
 
     def soft_each(self, mels: Tensor) -> Tensor:
         """As `soft` after each step, (B, T // stacked, embedding_size)."""
-        return normalize(leaky_relu(self.linear(self.states(mels)).float(), 0.1), dim=2)
+        return self.soft_answers(self.states(mels))
+
+    def soft_answers(self, states: Tensor) -> Tensor:
+        """What `soft_each` makes of what `states` gives."""
+        return normalize(leaky_relu(self.linear(states).float(), 0.1), dim=2)

@@ -14,6 +14,7 @@ from torch.nn.functional import normalize, relu
 from core.audio.partials import WINDOW_FRAMES
 from core.models.ge2e import GE2E
 from core.training.augment import SPEED_PARTS, played, played_length
+from core.training.layers import layer_states
 from core.training.windows import Windows
 
 FRAMES = 2 * WINDOW_FRAMES
@@ -42,9 +43,15 @@ class Listening:
         voices = torch.from_numpy(windows.voices[some].astype(np.float32)).to(device)
         self.drifts = [_drift(answer, voices) for answer in torch.cat(answers).unbind(dim=1)]
 
-    def each(self, mels: Tensor) -> Tensor:
-        """mels: energies (B, T, 40), T <= FRAMES -> answers after each frame (B, T, 256), of norm 1."""
-        answers = self.teacher.each(mels).float()
+    def hear(self, mels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """mels: energies (B, T, 40), T <= FRAMES -> what the teacher's layers say after each frame, (B, T, hidden_size)
+        each, and its answers, (B, T, 256), of norm 1 and in place."""
+        states = layer_states(self.teacher.lstm, mels)
+        return states, self.in_place(self.teacher.answers(states[-1]))
+
+    def in_place(self, answers: Tensor) -> Tensor:
+        """The teacher's answers after each frame (B, T, 256), where they drift brought back."""
+        answers = answers.float()
         parts = [answers[:, :WINDOW_FRAMES]]
         for answer, (here, rotation, there) in zip(
             answers[:, WINDOW_FRAMES:].split(STRETCH, dim=1), self.drifts, strict=False

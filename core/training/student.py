@@ -15,8 +15,9 @@ from core.evaluation.verification import equal_error_rate, pair_similarities
 from core.inference.encoder import GE2EEncoder, VoiceprintEncoder, WindowedEncoder
 from core.inference.registry import Card
 from core.models.ge2e import GE2E
-from core.models.voiceprint import Voiceprint
+from core.models.voiceprint import Voiceprint, levelled
 from core.training.augment import Augment, played, played_length
+from core.training.layers import Hints, layer_states
 from core.training.listening import FRAMES, Listening
 from core.training.speaker_losses import GE2ELoss
 from core.training.strangers import strangers
@@ -24,21 +25,26 @@ from core.training.windows import SpeakerBatches, Windows
 
 FIRST = 10
 """Steps of a window of whose voice too little is known yet to be learnt from."""
+APART_RATE = 4e-3
+"""Peak learning rate while the layers learn apart."""
 LATER = 6400
 """Samples that a window may begin later or earlier, each time that it is heard."""
 
 
 @dataclass
 class Settings:
-    """How to train. minutes: of this and the resumed runs together; speakers x per_speaker windows make a batch;
-    spread: see `Trainer.published`."""
+    """How to train. minutes: of this and the resumed runs together, of which in the first apart_minutes the layers
+    learn apart; speakers x per_speaker windows make a batch; hints: how much they count; spread: see
+    `Trainer.published`."""
 
     minutes: float = 60.0
+    apart_minutes: float = 0.0
     speakers: int = 48
     per_speaker: int = 2
     learning_rate: float = 2e-3
     seed: int = 0
     publish_minutes: float = 10.0
+    hints: float = 0.3
     spread: float = 1.15
 
 
@@ -55,9 +61,10 @@ class Trainer:
     ):
         """teacher: whose answers are learnt; without one the speakers' names alone teach, by the GE2E loss."""
         torch.manual_seed(settings.seed)
+        self.steps, self.seconds = 0, 0.0
         self.settings, self.device, self.windows = settings, device, windows
         self.network = network.to(device)
-        self.teacher, self.n_frames = None, WINDOW_FRAMES
+        self.teacher, self.hints, self.n_frames = None, None, WINDOW_FRAMES
         if teacher is not None:
             teacher = teacher.to(device).eval().requires_grad_(False)
             self.teacher, self.n_frames = Listening(teacher, windows, device=device), FRAMES
@@ -65,13 +72,14 @@ class Trainer:
         self.augment = Augment(settings.seed, strength=0.5)
         if teacher is not None:
             self._begin_at_the_mean()
+            if isinstance(self.network, Voiceprint):  # of the teacher's own shape it would come out as its copy
+                sizes = network.config.n_layers, network.config.hidden_size, teacher.config.hidden_size
+                self.hints = Hints(*sizes, network.config.stacked).to(device)
+                self._fit_hints()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(
-            [*self.network.parameters(), *self.ge2e.parameters()], weight_decay=0.01, betas=(0.9, 0.98)
-        )
+        self.optimiser = torch.optim.AdamW(self._learning(), weight_decay=0.01, betas=(0.9, 0.98))
         self.batches = SpeakerBatches(windows, settings.speakers, settings.per_speaker, settings.seed)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.steps, self.seconds = 0, 0.0
         self.earlier = {"steps": 0, "minutes": 0.0}  # of the published weights that training began with
 
     @torch.no_grad()
@@ -79,6 +87,27 @@ class Trainer:
         """The teacher's mean is two thirds of every embedding: the student begins there and learns what differs."""
         mean = self.windows.targets[:: max(1, len(self.windows) // 5000)].astype(np.float32).mean(axis=0)
         self.network.linear.bias.copy_(torch.from_numpy(3 * mean / np.linalg.norm(mean)))
+
+    @torch.no_grad()
+    def _fit_hints(self, n: int = 400) -> None:
+        """Reads from the network, as it is, what the teacher's layers know of n windows of training speech."""
+        some = np.random.default_rng(0).choice(len(self.windows), min(n, len(self.windows)), replace=False)
+        mels = levelled(torch.from_numpy(np.stack([self.windows.mel(w) for w in some])).to(self.device))
+        self.hints.fit(self._states(mels), layer_states(self.teacher.teacher.lstm, mels))
+
+    def _states(self, mels: Tensor) -> list[Tensor]:
+        """What each of the student's layers says after each step."""
+        return layer_states(self.network.lstm, self.network.features(mels), self.apart)
+
+    def _learning(self) -> list[nn.Parameter]:
+        """All that learns."""
+        parts = (self.network, self.ge2e, self.hints) if self.hints is not None else (self.network, self.ge2e)
+        return [weight for part in parts for weight in part.parameters()]
+
+    @property
+    def apart(self) -> bool:
+        """Whether each layer still learns by itself."""
+        return self.hints is not None and self.seconds < 60 * self.settings.apart_minutes
 
     @property
     def architecture(self) -> str:
@@ -90,19 +119,24 @@ class Trainer:
         return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=has_bfloat16(self.device))
 
     def learning_rate(self) -> float:
-        """A short rise, then half a cosine over the minutes given."""
-        done = min(1.0, self.seconds / (60 * self.settings.minutes))
+        """A short rise, then half a cosine over the minutes given: those apart, and those after them."""
+        minutes, begun, peak = self.seconds / 60, self.settings.apart_minutes, self.settings.learning_rate
+        if self.apart:
+            done, peak = minutes / begun, APART_RATE
+        else:
+            done = min(1.0, (minutes - begun) / max(self.settings.minutes - begun, 1e-9))
         fall = 0.5 * (1 + math.cos(math.pi * done))
-        return self.settings.learning_rate * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
+        return peak * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
 
     def _draw(self) -> Tensor:
         """The mel energies of a batch (B, T, 40), each speaker's at its own speed, shorter and louder at random."""
         mels = []
+        n_frames = WINDOW_FRAMES if self.apart else self.n_frames
         batch = self.batches.draw().reshape(-1, self.settings.per_speaker)
         for members, parts in zip(batch, self.augment.speeds(len(batch)), strict=True):
             later = self.batches.rng.integers(-LATER, LATER, len(members))
             cut = [
-                self.windows.excerpt(w, played_length(parts, self.n_frames), shift)
+                self.windows.excerpt(w, played_length(parts, n_frames), shift)
                 for w, shift in zip(members, later, strict=True)
             ]
             mels.append(played(torch.from_numpy(np.stack(cut)), parts))
@@ -117,31 +151,52 @@ class Trainer:
         if self.teacher is not None:
             mels = strangers(mels, self.settings.per_speaker, self.generator)
         mels = self.augment.recorded(mels)
-        heard = self.augment(mels).to(self.device)
+        if self.hints is not None:
+            mels = levelled(mels)  # as the student hears it, or its layers could not know what the teacher's do
+        heard = mels if self.apart else self.augment(mels)
         self.network.train()
-        with self.autocast():
-            each = self.network.soft_each(heard)
-        embeddings = each[:, -1].view(-1, self.settings.per_speaker, each.shape[2])
-        total = ge2e = self.ge2e(embeddings)
-        losses = {"ge2e": ge2e}
-        if self.teacher is not None:
-            with torch.no_grad(), self.autocast():
-                wanted = self.teacher.each(mels.to(self.device))
-            every = wanted.shape[1] // each.shape[1]
-            apart = 1 - (each * wanted[:, every - 1 :: every]).sum(dim=2)
-            window = apart[:, WINDOW_FRAMES // every - 1].mean()
-            losses |= {"window": window, "heard on": apart[:, -1].mean(), "on the way": apart[:, FIRST:].mean()}
-            total = losses["on the way"] + 0.25 * (window + losses["heard on"]) + 0.02 * ge2e
+        total, losses = self._learn(mels.to(self.device), heard.to(self.device))
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.optimiser.zero_grad()
         total.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], 1.0)
         self.optimiser.step()
         self.steps += 1
         self._follow()
         self.seconds += time.monotonic() - began
         return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _learn(self, mels: Tensor, heard: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and its parts by name. mels: energies (B, T, 40), as the teacher hears them; heard: as
+        the student does."""
+        with self.autocast():
+            if self.hints is None:
+                each = self.network.soft_each(heard)
+            else:
+                states = self._states(heard)
+                each = self.network.soft_answers(states[-1])
+        total = ge2e = self.ge2e(each[:, -1].view(-1, self.settings.per_speaker, each.shape[2]))
+        losses = {"ge2e": ge2e}
+        if self.teacher is None:
+            return total, losses
+        with torch.no_grad(), self.autocast():
+            told, wanted = self.teacher.hear(mels)
+        every = wanted.shape[1] // each.shape[1]
+        n_steps = WINDOW_FRAMES // every
+        distance = 1 - (each * wanted[:, every - 1 :: every]).sum(dim=2)
+        window = distance[:, :n_steps][:, -1].mean()
+        losses |= {"window": window, "heard on": distance[:, -1].mean(), "on the way": distance[:, FIRST:].mean()}
+        total = losses["on the way"] + 0.25 * (window + losses["heard on"]) + 0.02 * ge2e
+        clean = (heard == mels).flatten(1).all(dim=1)
+        if self.hints is not None and clean.any():
+            with self.autocast():
+                hints = self.hints(
+                    [layer[clean, :n_steps] for layer in states], [layer[clean, :WINDOW_FRAMES] for layer in told]
+                )
+            losses |= {f"layer {number}": hint for number, hint in enumerate(hints, 1)}
+            total = total + (1.0 if self.apart else self.settings.hints) * sum(hints)
+        return total, losses
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -223,6 +278,8 @@ class Trainer:
         if self.teacher is not None:
             self._spread(self.network, 1 / self.settings.spread)  # as it was when it was learnt
         self.average.load_state_dict(self.network.state_dict())
+        if self.hints is not None:
+            self._fit_hints()
         self.earlier = {"steps": card.steps, "minutes": card.extra["minutes"]}
 
     def state(self) -> dict:
@@ -231,6 +288,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "ge2e": self.ge2e.state_dict(),
+            "hints": self.hints.state_dict() if self.hints is not None else {},
             "optimiser": self.optimiser.state_dict(),
             "config": asdict(self.network.config),
             "settings": asdict(self.settings),
@@ -249,6 +307,8 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.ge2e.load_state_dict(state["ge2e"])
+        if self.hints is not None:
+            self.hints.load_state_dict(state["hints"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.steps, self.seconds, self.earlier = state["steps"], state["seconds"], state["earlier"]
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from core.audio.partials import band_centres, power_mel  # noqa: E402
 from core.inference.encoder import VoiceprintEncoder  # noqa: E402
 from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
-from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
+from core.models.voiceprint import Voiceprint, VoiceprintConfig, levelled  # noqa: E402
 from core.training.augment import Augment, played, played_length  # noqa: E402
 from core.training.encoder import main, smoke_windows  # noqa: E402
 from core.training.speaker_losses import GE2ELoss  # noqa: E402
@@ -217,12 +217,12 @@ def test_what_is_recorded_elsewhere_is_changed_a_little_and_as_loud():
 def test_the_teacher_hears_the_recording_and_not_what_spoils_it(monkeypatch):
     teacher, heard = GE2E(GE2EConfig(hidden_size=16, n_layers=2)), {}
     trainer = Trainer(smoke_windows(), Settings(speakers=4, per_speaker=2), Voiceprint(TINY), teacher)
-    elsewhere, each, soft_each = trainer.augment.recorded, teacher.each, trainer.network.soft_each
+    elsewhere, hear, features = trainer.augment.recorded, trainer.teacher.hear, trainer.network.features
     monkeypatch.setattr(trainer.augment, "recorded", lambda mels: heard.setdefault("recorded", elsewhere(mels)))
-    monkeypatch.setattr(teacher, "each", lambda mels: each(heard.setdefault("teacher", mels)))
-    monkeypatch.setattr(trainer.network, "soft_each", lambda mels: soft_each(heard.setdefault("student", mels)))
+    monkeypatch.setattr(trainer.teacher, "hear", lambda mels: hear(heard.setdefault("teacher", mels)))
+    monkeypatch.setattr(trainer.network, "features", lambda mels: features(heard.setdefault("student", mels)))
     trainer.step()
-    torch.testing.assert_close(heard["teacher"], heard["recorded"])
+    torch.testing.assert_close(heard["teacher"], levelled(heard["recorded"]))
     spoilt = ((heard["student"] - heard["teacher"]).abs() > 1e-6).flatten(1).any(dim=1)
     assert 0 < spoilt.sum() < 8
 

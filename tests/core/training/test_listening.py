@@ -3,6 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.training.encoder import smoke_windows  # noqa: E402
 from core.training.listening import FRAMES, STRETCH, Listening  # noqa: E402
 from core.training.windows import WINDOW, Windows  # noqa: E402
@@ -43,7 +44,8 @@ def test_what_a_teacher_answers_later_is_brought_back_to_the_voice():
     windows, teacher = utterances(), Drifting()
     mels = torch.from_numpy(np.stack([np.tile(windows.mel(w), (2, 1)) for w in range(20)]))
     voices = voice_of(mels.mean(dim=(1, 2)))
-    drifted, answers = teacher.each(mels), Listening(teacher, windows).each(mels)
+    drifted = teacher.each(mels)
+    answers = Listening(teacher, windows).in_place(drifted)
     assert answers.shape == (20, FRAMES, 4)
     torch.testing.assert_close(answers[:, :160], drifted[:, :160])  # what it was made for stays
     for frame in (160 + STRETCH // 2, FRAMES - STRETCH // 2):
@@ -54,12 +56,24 @@ def test_what_a_teacher_answers_later_is_brought_back_to_the_voice():
 def test_people_stay_as_far_apart_as_the_teacher_heard_them():
     windows, teacher = utterances(), Drifting()
     mels = torch.from_numpy(np.stack([np.tile(windows.mel(w), (2, 1)) for w in range(20)]))
-    drifted, answers = teacher.each(mels)[:, -10], Listening(teacher, windows).each(mels)[:, -10]
+    drifted = teacher.each(mels)
+    drifted, answers = drifted[:, -10], Listening(teacher, windows).in_place(drifted)[:, -10]
     torch.testing.assert_close(torch.cdist(answers, answers), torch.cdist(drifted, drifted), atol=0.01, rtol=0)
 
 
 def test_less_than_all_frames_may_be_heard():
-    listening = Listening(Drifting(), utterances())
+    teacher = Drifting()
+    listening = Listening(teacher, utterances())
     mels = torch.from_numpy(np.stack([smoke_windows().mel(w) for w in range(4)]))
     for n_frames in (100, 160, 170, 300):
-        assert listening.each(mels.repeat(1, 2, 1)[:, :n_frames]).shape == (4, n_frames, 4)
+        answers = teacher.each(mels.repeat(1, 2, 1)[:, :n_frames])
+        assert listening.in_place(answers).shape == (4, n_frames, 4)
+
+
+def test_a_teacher_is_heard_with_what_its_layers_know():
+    teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2)).eval().requires_grad_(False)
+    windows = smoke_windows()
+    mels = torch.from_numpy(np.stack([windows.mel(w) for w in range(4)]))
+    states, answers = Listening(teacher, windows).hear(mels)
+    assert [state.shape for state in states] == [(4, 160, 16)] * 2
+    torch.testing.assert_close(answers[:, -1], teacher(mels))

@@ -1,0 +1,75 @@
+"""What a teacher's layers know after each step, as hints for a student's layers.
+
+Asked for its answers alone, a student of three recurrent layers comes to a stand long before it can do what its teacher
+does: each layer waits for the others to be of use. Told what the teacher's layer at its height knows after every step,
+each has something of its own to learn from the first step on, at first even apart from the others, reading what the one
+below it has come to. Only what the states hold is taught, read off by a linear map; no weight of the teacher's is used,
+and the student has its own number of units and its own steps. (FitNets: Romero et al. 2015, arXiv 1412.6550.)
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from core.models.voiceprint import in_steps
+
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+FIRST = 5
+"""Steps of a window after which too little is known to be told."""
+RIDGE = 1e-3
+"""Of the variance of a student's states, added to it where the readers are fitted."""
+
+
+def layer_states(lstm: nn.LSTM, x: Tensor, apart: bool = False) -> list[Tensor]:
+    """What each layer says after each step. x: (B, T, n) -> for each layer (B, T, hidden_size).
+
+    apart: what a layer is taught does not change the ones below it.
+    """
+    states = []
+    for number in range(lstm.num_layers):
+        weights = {f"{part}_l0": getattr(lstm, f"{part}_l{number}") for part in PARTS}
+        one = nn.LSTM(x.shape[2], lstm.hidden_size, batch_first=True, device="meta")
+        x = functional_call(one, weights, (x.detach() if apart else x,))[0]
+        states.append(x)
+    return states
+
+
+class Hints(nn.Module):
+    """Reads the states of a teacher's layers off those of a student's.
+
+    n_layers: of both; hidden_size: units of the student's layers, told_size: of the teacher's; stacked: the teacher's
+    steps in one of the student's, all of which are told.
+    """
+
+    def __init__(self, n_layers: int, hidden_size: int, told_size: int, stacked: int):
+        super().__init__()
+        self.stacked = stacked
+        self.readers = nn.ModuleList(nn.Linear(hidden_size, stacked * told_size) for _ in range(n_layers))
+        self.register_buffer("variances", torch.ones(n_layers))
+
+    @torch.no_grad()
+    def fit(self, states: list[Tensor], told: list[Tensor]) -> None:
+        """Sets the readers to what reads best, by ridge regression: whatever the student knows already is found.
+
+        states: of the student's layers, (B, T // stacked, hidden_size) each; told: of the teacher's, (B, T, told_size).
+        """
+        for number, (reader, mine, theirs) in enumerate(zip(self.readers, states, told, strict=True)):
+            theirs = in_steps(theirs.float(), self.stacked)[:, FIRST:].flatten(0, 1).double()
+            mine = mine.float()[:, FIRST:].flatten(0, 1).double()
+            here, there = mine.mean(dim=0), theirs.mean(dim=0)
+            mine, theirs = mine - here, theirs - there
+            squares = mine.T @ mine
+            squares.diagonal().add_(RIDGE * squares.diagonal().mean())
+            weight = torch.linalg.solve(squares, mine.T @ theirs).T
+            reader.weight.copy_(weight)
+            reader.bias.copy_(there - weight @ here)
+            self.variances[number] = theirs.square().mean()
+
+    def forward(self, states: list[Tensor], told: list[Tensor]) -> list[Tensor]:
+        """For each layer how far what is read off the student's states is from the teacher's: the mean square of the
+        difference, of their variance. Arguments as for `fit`."""
+        apart = []
+        for reader, mine, theirs, variance in zip(self.readers, states, told, self.variances, strict=True):
+            difference = reader(mine[:, FIRST:]).float() - in_steps(theirs.float(), self.stacked)[:, FIRST:]
+            apart.append(difference.square().mean() / variance)
+        return apart
