@@ -97,3 +97,15 @@ def test_a_new_student_is_inclined_to_remember():
     for bias in (lstm.bias_ih_l0, lstm.bias_ih_l1):
         forget = bias.detach()[16:32]
         assert forget.min() > 0.7 and bias.detach()[:16].abs().max() < 0.3
+
+
+def test_a_resume_file_without_hints_is_gone_on_from():
+    teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
+    trainer, other = (
+        Trainer(smoke_windows(), Settings(speakers=4, seed=seed), Voiceprint(TINY), teacher) for seed in (1, 2)
+    )
+    state = trainer.state()
+    told = [reader.weight.clone() for reader in trainer.hints.readers]
+    other.restore({key: value for key, value in state.items() if key != "hints"})
+    for reader, before in zip(other.hints.readers, told, strict=True):
+        torch.testing.assert_close(reader.weight, before)
