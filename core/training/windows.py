@@ -14,8 +14,10 @@ from core.training.teacher import speech_of
 WINDOW = WINDOW_FRAMES * 160
 """Samples of one window: 1.6 s."""
 
-JUDGED = ("LS121", "LS652", "LS908", "LS1988", "LS2803", "LS8555")
-"""Training speakers that the encoder does not learn from: three clean and three lossy ones, to choose by."""
+_CLEAN = "LS121 LS908 LS1188 LS1284 LS1995 LS2961 LS3570 LS4992 LS5683 LS8455 LS8463 LS8555"
+_LOSSY = "LS652 LS1988 LS1993 LS2035 LS2086 LS2277 LS2428 LS2803"
+JUDGED = (*_CLEAN.split(), *_LOSSY.split())
+"""Training speakers that the encoder does not learn from, to choose by: 12 clean and 8 lossy ones."""
 
 
 @dataclass
