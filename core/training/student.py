@@ -307,11 +307,12 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.ge2e.load_state_dict(state["ge2e"])
-        if state.get("hints"):
-            self.hints.load_state_dict(state["hints"])
-        elif self.hints is not None:  # a file from before there were any
+        if self.hints is not None and not state.get("hints"):  # a file from before there were any
             self._fit_hints()
-        self.optimiser.load_state_dict(state["optimiser"])
+        else:
+            if self.hints is not None:
+                self.hints.load_state_dict(state["hints"])
+            self.optimiser.load_state_dict(state["optimiser"])
         self.steps, self.seconds, self.earlier = state["steps"], state["seconds"], state["earlier"]
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
