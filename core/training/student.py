@@ -91,9 +91,13 @@ class Trainer:
     @torch.no_grad()
     def _fit_hints(self, n: int = 400) -> None:
         """Reads from the network, as it is, what the teacher's layers know of n windows of training speech."""
-        some = np.random.default_rng(0).choice(len(self.windows), min(n, len(self.windows)), replace=False)
-        mels = levelled(torch.from_numpy(np.stack([self.windows.mel(w) for w in some])).to(self.device))
+        mels = levelled(self._some_mels(n))
         self.hints.fit(self._states(mels), layer_states(self.teacher.teacher.lstm, mels))
+
+    def _some_mels(self, n: int) -> Tensor:
+        """The mel energies of n windows of training speech, always the same ones, (n, WINDOW_FRAMES, 40)."""
+        some = np.random.default_rng(0).choice(len(self.windows), min(n, len(self.windows)), replace=False)
+        return torch.from_numpy(np.stack([self.windows.mel(w) for w in some])).to(self.device)
 
     def _states(self, mels: Tensor) -> list[Tensor]:
         """What each of the student's layers says after each step."""
@@ -220,9 +224,7 @@ class Trainer:
     @torch.no_grad()
     def _spread(self, network: Voiceprint | GE2E, factor: float) -> None:
         """Puts what the network answers `factor` times as far from its mean answer to training speech."""
-        some = np.random.default_rng(0).choice(len(self.windows), min(1500, len(self.windows)), replace=False)
-        mels = torch.from_numpy(np.stack([self.windows.mel(w) for w in some]))
-        mean = torch.cat([network.raw(part.to(self.device)) for part in mels.split(128)]).mean(dim=0)
+        mean = torch.cat([network.raw(part) for part in self._some_mels(1500).split(128)]).mean(dim=0)
         network.linear.weight.mul_(factor)
         network.linear.bias.copy_(factor * network.linear.bias + (1 - factor) * mean)
 
