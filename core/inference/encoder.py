@@ -26,8 +26,6 @@ SHORTEST = 0.5
 """Seconds of speech without which nothing is said about a voice."""
 RUN = 1000
 """Frames that our own encoder hears in one go: 10 s."""
-RUN_SHARE = 0.6
-"""What that counts for in a voice, beside the mean of the windows."""
 _QUIETEST = -80.0  # dB of full scale; under it there is nothing but the converter's own noise
 _BATCH = 24  # windows between two reports: 20 s of speech, under 0.2 s of work on one core
 
@@ -71,8 +69,11 @@ def find_speech(waveform: Waveform, report: Report) -> np.ndarray:
 class WindowedEncoder:
     """What all encoders here share: find the speech, embed it window by window, average.
 
-    name: the model's; space: of its embeddings.
+    name: the model's; space: of its embeddings. run_share: what the answer to the speech heard in one go counts for in
+    a voice, beside the mean of the windows.
     """
+
+    run_share = 0.0
 
     def __init__(self, card: Card, network: torch.nn.Module, tensors: dict[str, torch.Tensor]):
         """Raises RuntimeError for weights that do not fit the network."""
@@ -91,30 +92,8 @@ class WindowedEncoder:
 
     def embed_speech(self, speech: np.ndarray, report: Report = silent) -> tuple[Embedding, np.ndarray]:
         """As `embed`, for 16 kHz samples that are speech throughout."""
-        partials = []
-        report(0.0, "embedding")
-        with torch.inference_mode():
-            for done, mels in _windows(speech):
-                partials.append(self.network(torch.from_numpy(mels)).numpy())
-                report(done, "embedding")
-        partials = _units(np.concatenate(partials))
-        return Embedding(_unit(partials.mean(axis=0)), self.space), partials
-
-
-class VoiceprintEncoder(WindowedEncoder):
-    """Our own encoder. Raises KeyError, TypeError or RuntimeError for weights that do not fit the card."""
-
-    def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
-        super().__init__(card, Voiceprint(VoiceprintConfig(**card.config)), tensors)
-
-    def embed_speech(self, speech: np.ndarray, report: Report = silent) -> tuple[Embedding, np.ndarray]:
-        """As `embed`, for 16 kHz samples that are speech throughout.
-
-        Beside the windows it hears the speech in one go, up to RUN frames of it: the windows agree more with the
-        published encoder, and who has listened for longer tells people apart better.
-        """
         partials, answers = [], []
-        runs = _runs(len(speech))
+        runs = _runs(len(speech)) if self.run_share else []
         report(0.0, "embedding")
         with torch.inference_mode():
             for done, mels in _windows(speech):
@@ -128,8 +107,23 @@ class VoiceprintEncoder(WindowedEncoder):
                 partials.append(windows.numpy())
                 report(done, "embedding")
         partials = _units(np.concatenate(partials))
-        windows, run = (_unit(np.mean(vectors, axis=0)) for vectors in (partials, answers))
-        return Embedding(_unit((1 - RUN_SHARE) * windows + RUN_SHARE * run), self.space), partials
+        voice = _unit(partials.mean(axis=0))
+        if answers:
+            voice = _unit((1 - self.run_share) * voice + self.run_share * _unit(np.mean(answers, axis=0)))
+        return Embedding(voice, self.space), partials
+
+
+class VoiceprintEncoder(WindowedEncoder):
+    """Our own encoder. Raises KeyError, TypeError or RuntimeError for weights that do not fit the card.
+
+    Beside the windows it hears the speech in one go, up to RUN frames of it: the windows agree more with the published
+    encoder, and who has listened for longer tells people apart better.
+    """
+
+    run_share = 0.6
+
+    def __init__(self, card: Card, tensors: dict[str, torch.Tensor]):
+        super().__init__(card, Voiceprint(VoiceprintConfig(**card.config)), tensors)
 
 
 class GE2EEncoder(WindowedEncoder):
