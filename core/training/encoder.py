@@ -4,9 +4,9 @@ By distillation (default): the teacher hears 3.2 s of speech at a time, each spe
 them made strangers (`core.training.strangers`), as other microphones in other rooms would record them, and is asked
 after every frame (what it answers past 1.6 s is brought back into place, `core.training.listening`); the student hears
 the same, half of it spoilt by echoes, noise and telephones, and must answer alike; with it go what the teacher's layers
-know (`core.training.layers`; with --apart MINUTES each layer learns that by itself first) and a little of the GE2E loss
-on the speakers' names. With --speakers FOLDER (a folder per speaker) there is no teacher: the GE2E loss alone
-makes a space of its own.
+know (`core.training.layers`; with --alone and --apart MINUTES each layer learns that by itself first) and a little of
+the GE2E loss on the speakers' names. With --speakers FOLDER (a folder per speaker) there is no teacher: the GE2E loss
+alone makes a space of its own.
 A resume file and a picture of the map are kept in runs/encoder/.
 """
 
@@ -14,6 +14,7 @@ import argparse
 import signal
 from dataclasses import asdict
 from pathlib import Path
+from threading import BrokenBarrierError
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
+from core.training.sisters import Sisters, begin_sisters
 from core.training.student import Settings, Trainer
 from core.training.teacher import load_teacher
 from core.training.teacher import main as hear_everything
@@ -99,15 +101,18 @@ def train(
         while trainer.seconds < 60 * settings.minutes and (max_steps is None or trainer.steps < max_steps):
             losses = trainer.step()
             means = {key: 0.95 * means.get(key, value) + 0.05 * value for key, value in losses.items()}
-            if trainer.steps % 50 == 0:
+            if trainer.steps % 60 == 0:
                 rate = trainer.steps * settings.speakers * settings.per_speaker / trainer.seconds
                 text = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
                 print(f"step {trainer.steps}  {trainer.seconds / 60:.1f} min  {text}  {rate:.0f} windows/s", flush=True)
             if trainer.seconds - last_published > 60 * settings.publish_minutes:
                 last_published = trainer.seconds
                 judge_and_save()
-    except KeyboardInterrupt:
-        print("stopped; what was learnt is kept", flush=True)
+    except (KeyboardInterrupt, BrokenBarrierError) as error:
+        why = "stopped" if isinstance(error, KeyboardInterrupt) else "another process ended"
+        print(f"{why}; what was learnt is kept", flush=True)
+    if trainer.sisters is not None:
+        trainer.sisters.end()
     return judge_and_save()
 
 
@@ -142,9 +147,11 @@ def new_student(kind: str, tiny: bool, hidden_size: int | None = None) -> Voicep
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cli.train encoder", description=__doc__.split("\n\n")[0])
     parser.add_argument("--minutes", type=float, default=60.0, help="of training, earlier runs included")
-    parser.add_argument("--apart", type=float, default=0.0, help="minutes of them in which each layer learns by itself")
+    parser.add_argument("--alone", type=float, default=0.0, help="minutes of them in which each layer learns alone")
+    parser.add_argument("--apart", type=float, default=0.0, help="minutes after those in which it reads the one below")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--processes", type=int, default=1, help="that learn from other batches and take their mean")
     parser.add_argument("--resume", action="store_true", help="go on from runs/encoder/<student>.pt")
     parser.add_argument("--from-published", action="store_true", help="begin with the published weights")
     parser.add_argument("--rate", type=float, default=Settings.learning_rate, help="peak learning rate")
@@ -161,13 +168,44 @@ def main(argv: list[str] | None = None) -> int:
         "--output", type=Path, default=PRETRAINED, help="the folder that holds encoder/<name>.safetensors"
     )
     parser.add_argument("--seed", type=int, default=0, help="runs that differ in it can be blended")
-    parser.add_argument("--smoke", action="store_true", help="three tiny steps on invented sound")
+    parser.add_argument("--smoke", action="store_true", help="four tiny steps on invented sound")
     args = parser.parse_args(argv)
+    if args.speakers is None and not args.smoke and not any((CACHE / "encoder").glob("windows-*.npz")):
+        print("first the teacher hears everything, once", flush=True)
+        if hear_everything([]):
+            return 1
+    # Another space must not pass for the shipped one.
+    name = args.name or (args.student if args.speakers is None and not args.from_scratch else "my-encoder")
+    trainer, judged = new_trainer(args, name)
+    if args.processes > 1:
+        trainer.sisters = begin_sisters(args.processes, trainer.size, learn_along, args, name)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was learnt, as Ctrl-C does
+    windows, groups = trainer.windows, trainer.batches.groups
+    print(f"{len(windows)} windows of {len(groups)} speakers, {len(judged)} to judge by", flush=True)
+    train(trainer, judged, name, args.output, args.runs, max_steps=trainer.steps + 4 if args.smoke else None)
+    return 0
+
+
+def learn_along(sisters: Sisters, args: argparse.Namespace, name: str) -> None:
+    """A process beside the first one."""
+    trainer, _ = new_trainer(args, name, place=sisters.place)
+    trainer.sisters = sisters
+    while True:  # the first one says when to end
+        trainer.step()
+
+
+def new_trainer(args: argparse.Namespace, name: str, place: int = 0) -> tuple[Trainer, Windows]:
+    """The trainer that the arguments ask for, and the windows to judge by. place: of the process among sisters."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     taught = args.speakers is None and not args.from_scratch
     settings = Settings(
-        args.minutes, args.apart, learning_rate=args.rate, seed=args.seed, publish_minutes=args.publish_every
+        args.minutes,
+        args.alone,
+        args.apart,
+        learning_rate=args.rate,
+        seed=args.seed + 1000 * place,
+        publish_minutes=args.publish_every,
     )
     if taught:  # every frame has its own answer: more and smaller batches teach more in the same time
         settings.speakers = 12
@@ -177,15 +215,9 @@ def main(argv: list[str] | None = None) -> int:
     elif args.speakers is not None:
         windows, judged = own_windows(args.speakers)
     else:
-        if not any((CACHE / "encoder").glob("windows-*.npz")):
-            print("first the teacher hears everything, once", flush=True)
-            if hear_everything([]):
-                return 1
         windows, judged = distillation_windows()
     if not taught:
         windows.targets = windows.voices = judged.targets = judged.voices = None
-    # Another space must not pass for the shipped one.
-    name = args.name or (args.student if taught else "my-encoder")
     teacher = None
     if taught:
         teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2)) if args.smoke else load_teacher()
@@ -196,7 +228,4 @@ def main(argv: list[str] | None = None) -> int:
     elif args.from_published:
         card = registry.find("encoder", name, args.output)
         trainer.begin_with(card, registry.read_tensors(card))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was learnt, as Ctrl-C does
-    print(f"{len(windows)} windows of {len(trainer.batches.groups)} speakers, {len(judged)} to judge by", flush=True)
-    train(trainer, judged, name, args.output, args.runs, max_steps=trainer.steps + 3 if args.smoke else None)
-    return 0
+    return trainer, judged

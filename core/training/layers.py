@@ -2,10 +2,13 @@
 
 Asked for its answers alone, a student of three recurrent layers comes to a stand long before it can do what its teacher
 does: each layer waits for the others to be of use. Told what the teacher's layer at its height knows after every step,
-each has something of its own to learn from the first step on, at first even apart from the others, reading what the one
-below it has come to. Only what the states hold is taught, read off by a linear map; no weight of the teacher's is used,
-and the student has its own number of units and its own steps. (FitNets: Romero et al. 2015, arXiv 1412.6550.)
+each has something of its own to learn from the first step on: at first alone, reading what the teacher's layer below it
+says, then apart, reading what its own lower one has come to, then together. Only what the states hold is taught, read
+off by a linear map; no weight of the teacher's is used, and the student has its own number of units and its own steps.
+(FitNets: Romero et al. 2015, arXiv 1412.6550.)
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,22 +23,27 @@ RIDGE = 1e-3
 """Of the variance of a student's states, added to it where the readers are fitted."""
 
 
-def layer_states(lstm: nn.LSTM, x: Tensor, apart: bool = False) -> list[Tensor]:
+def layer_states(lstm: nn.LSTM, x: Tensor, passed: float = 1.0, below: Sequence[Tensor] | None = None) -> list[Tensor]:
     """What each layer says after each step. x: (B, T, n) -> for each layer (B, T, hidden_size).
 
-    apart: what a layer is taught does not change the ones below it.
+    passed: how much of what a layer is taught changes the ones below it; below: what the second layer and those above
+    it read, (B, T, hidden_size) each, in place of what the layer below them says.
     """
     states = []
     for number in range(lstm.num_layers):
         weights = {f"{part}_l0": getattr(lstm, f"{part}_l{number}") for part in PARTS}
+        if number and below is not None:
+            x = below[number - 1]
+        elif number:
+            x = x.detach() + passed * (x - x.detach()) if passed else x.detach()
         one = nn.LSTM(x.shape[2], lstm.hidden_size, batch_first=True, device="meta")
-        x = functional_call(one, weights, (x.detach() if apart else x,))[0]
+        x = functional_call(one, weights, (x,))[0]
         states.append(x)
     return states
 
 
 class Hints(nn.Module):
-    """Reads the states of a teacher's layers off those of a student's.
+    """Reads the states of a teacher's layers off those of a student's, and gives a layer alone the teacher's to read.
 
     n_layers: of both; hidden_size: units of the student's layers, told_size: of the teacher's; stacked: the teacher's
     steps in one of the student's, all of which are told.
@@ -46,6 +54,30 @@ class Hints(nn.Module):
         self.stacked = stacked
         self.readers = nn.ModuleList(nn.Linear(hidden_size, stacked * told_size) for _ in range(n_layers))
         self.register_buffer("variances", torch.ones(n_layers))
+        self.register_buffer("axes", torch.zeros(n_layers - 1, stacked * told_size, hidden_size))
+
+    @torch.no_grad()
+    def lay_axes(self, told: list[Tensor]) -> None:
+        """Finds, for each layer but the last, the axes along which most happens in what a teacher's says, (B, T,
+        told_size): as many as a layer of the student's can read."""
+        for axes, theirs in zip(self.axes, told, strict=False):
+            theirs = in_steps(theirs.float(), self.stacked).flatten(0, 1).double()
+            vectors = torch.linalg.eigh(theirs.T @ theirs)[1].flip(1)
+            n = min(axes.shape)
+            axes[:, :n] = vectors[:, :n]
+
+    def below(self, told: list[Tensor]) -> list[Tensor]:
+        """What each layer but the first reads while it is alone, (B, T // stacked, hidden_size), of what the teacher's
+        layer below it says, (B, T, told_size)."""
+        return [in_steps(theirs.float(), self.stacked) @ axes for theirs, axes in zip(told, self.axes, strict=False)]
+
+    @torch.no_grad()
+    def put_together(self, lstm: nn.LSTM) -> None:
+        """Lets layers that learnt alone read the student's own layer below, through what is read off it."""
+        for number, (axes, reader) in enumerate(zip(self.axes, self.readers, strict=False), 1):
+            weight, bias = (getattr(lstm, f"{part}_ih_l{number}") for part in ("weight", "bias"))
+            bias.add_(weight @ (axes.T @ reader.bias))
+            weight.copy_(weight @ (axes.T @ reader.weight))
 
     @torch.no_grad()
     def fit(self, states: list[Tensor], told: list[Tensor]) -> None:

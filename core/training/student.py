@@ -19,25 +19,35 @@ from core.models.voiceprint import Voiceprint, levelled
 from core.training.augment import Augment, played, played_length
 from core.training.layers import Hints, layer_states
 from core.training.listening import FRAMES, Listening
+from core.training.sisters import Sisters
 from core.training.speaker_losses import GE2ELoss
 from core.training.strangers import strangers
 from core.training.windows import SpeakerBatches, Windows
 
 FIRST = 10
 """Steps of a window of whose voice too little is known yet to be learnt from."""
-APART_RATE = 4e-3
-"""Peak learning rate while the layers learn apart."""
+RATES = {"alone": 4e-3, "apart": 3e-3}
+"""Peak learning rates of the first stages."""
+USES = {"alone": 3, "apart": 3, "together": 2}
+"""Steps taken with each batch, spoilt anew for each: to ask the teacher costs nearly as much as to learn."""
+PASSED = 0.1
+"""Of what a layer is taught together with others, how much changes the ones below it."""
+WARM_UP = 100
+"""Steps in which the learning rate rises at the beginning of a stage."""
+MEET = 48
+"""Steps between two meetings of sisters."""
 LATER = 6400
 """Samples that a window may begin later or earlier, each time that it is heard."""
 
 
 @dataclass
 class Settings:
-    """How to train. minutes: of this and the resumed runs together, of which in the first apart_minutes the layers
-    learn apart; speakers x per_speaker windows make a batch; hints: how much they count; spread: see
-    `Trainer.published`."""
+    """How to train. minutes: of this and the resumed runs together, of which in the first alone_minutes each layer
+    learns alone, in apart_minutes after them apart from the others (`core.training.layers`); speakers x per_speaker
+    windows make a batch; hints: how much they count; spread: see `Trainer.published`."""
 
     minutes: float = 60.0
+    alone_minutes: float = 0.0
     apart_minutes: float = 0.0
     speakers: int = 48
     per_speaker: int = 2
@@ -61,7 +71,8 @@ class Trainer:
     ):
         """teacher: whose answers are learnt; without one the speakers' names alone teach, by the GE2E loss."""
         torch.manual_seed(settings.seed)
-        self.steps, self.seconds = 0, 0.0
+        self.steps, self.seconds, self.worked = 0, 0.0, 0.0  # seconds of all, and of this process since they met
+        self.sisters: Sisters | None = None
         self.settings, self.device, self.windows = settings, device, windows
         self.network = network.to(device)
         self.teacher, self.hints, self.n_frames = None, None, WINDOW_FRAMES
@@ -76,8 +87,9 @@ class Trainer:
                 sizes = network.config.n_layers, network.config.hidden_size, teacher.config.hidden_size
                 self.hints = Hints(*sizes, network.config.stacked).to(device)
                 self._fit_hints()
+        self.now, self.begun, self.met = self.stage, 0, 0  # the stage that the weights are in, the steps it began at
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(self._learning(), weight_decay=0.01, betas=(0.9, 0.98))
+        self.optimiser = self._new_optimiser()
         self.batches = SpeakerBatches(windows, settings.speakers, settings.per_speaker, settings.seed)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.earlier = {"steps": 0, "minutes": 0.0}  # of the published weights that training began with
@@ -92,16 +104,23 @@ class Trainer:
     def _fit_hints(self, n: int = 400) -> None:
         """Reads from the network, as it is, what the teacher's layers know of n windows of training speech."""
         mels = levelled(self._some_mels(n))
-        self.hints.fit(self._states(mels), layer_states(self.teacher.teacher.lstm, mels))
+        told = layer_states(self.teacher.teacher.lstm, mels)
+        self.hints.lay_axes(told)
+        self.hints.fit(self._states(mels, told), told)
 
     def _some_mels(self, n: int) -> Tensor:
         """The mel energies of n windows of training speech, always the same ones, (n, WINDOW_FRAMES, 40)."""
         some = np.random.default_rng(0).choice(len(self.windows), min(n, len(self.windows)), replace=False)
         return torch.from_numpy(np.stack([self.windows.mel(w) for w in some])).to(self.device)
 
-    def _states(self, mels: Tensor) -> list[Tensor]:
-        """What each of the student's layers says after each step."""
-        return layer_states(self.network.lstm, self.network.features(mels), self.apart)
+    def _states(self, mels: Tensor, told: list[Tensor]) -> list[Tensor]:
+        """What each of the student's layers says after each step. told: what the teacher's say."""
+        passed = PASSED if self.stage == "together" else 0.0
+        below = self.hints.below(told) if self.stage == "alone" else None
+        return layer_states(self.network.lstm, self.network.features(mels), passed, below)
+
+    def _new_optimiser(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self._learning(), weight_decay=0.01, betas=(0.9, 0.98))
 
     def _learning(self) -> list[nn.Parameter]:
         """All that learns."""
@@ -109,33 +128,42 @@ class Trainer:
         return [weight for part in parts for weight in part.parameters()]
 
     @property
-    def apart(self) -> bool:
-        """Whether each layer still learns by itself."""
-        return self.hints is not None and self.seconds < 60 * self.settings.apart_minutes
+    def stage(self) -> str:
+        """How the layers learn now: "alone", "apart" or "together" (`core.training.layers`)."""
+        minutes = self.seconds / 60 - self.settings.alone_minutes
+        if self.hints is None or minutes >= self.settings.apart_minutes:
+            return "together"
+        return "alone" if minutes < 0 else "apart"
 
     @property
     def architecture(self) -> str:
         """The student's, as cards and resume files call it."""
         return "voiceprint" if isinstance(self.network, Voiceprint) else "ge2e"
 
+    @property
+    def size(self) -> int:
+        """Of the vectors that sisters meet with: all that learns, and the seconds it took."""
+        return sum(weight.numel() for weight in self._learning()) + 1
+
     def autocast(self) -> torch.autocast:
         """16-bit arithmetic where that is quicker."""
         return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=has_bfloat16(self.device))
 
     def learning_rate(self) -> float:
-        """A short rise, then half a cosine over the minutes given: those apart, and those after them."""
-        minutes, begun, peak = self.seconds / 60, self.settings.apart_minutes, self.settings.learning_rate
-        if self.apart:
-            done, peak = minutes / begun, APART_RATE
-        else:
-            done = min(1.0, (minutes - begun) / max(self.settings.minutes - begun, 1e-9))
-        fall = 0.5 * (1 + math.cos(math.pi * done))
-        return peak * min(1.0, (self.steps + 1) / 100) * max(fall, 0.005)
+        """In each stage a short rise, then half a cosine over its minutes."""
+        alone, apart = self.settings.alone_minutes, self.settings.apart_minutes
+        begin, end = {"alone": (0, alone), "apart": (alone, alone + apart)}.get(
+            self.stage, (alone + apart, self.settings.minutes)
+        )
+        done = min(1.0, (self.seconds / 60 - begin) / max(end - begin, 1e-9))
+        rise = min(1.0, (self.steps - self.begun + 1) / WARM_UP)
+        peak = RATES.get(self.stage, self.settings.learning_rate)
+        return peak * rise * max(0.5 * (1 + math.cos(math.pi * done)), 0.005)
 
     def _draw(self) -> Tensor:
         """The mel energies of a batch (B, T, 40), each speaker's at its own speed, shorter and louder at random."""
         mels = []
-        n_frames = WINDOW_FRAMES if self.apart else self.n_frames
+        n_frames = self.n_frames if self.stage == "together" else WINDOW_FRAMES
         batch = self.batches.draw().reshape(-1, self.settings.per_speaker)
         for members, parts in zip(batch, self.augment.speeds(len(batch)), strict=True):
             later = self.batches.rng.integers(-LATER, LATER, len(members))
@@ -149,57 +177,86 @@ class Trainer:
         return torch.cat(mels)[:, start:] * 10 ** (louder / 10)
 
     def step(self) -> dict[str, float]:
-        """One batch. Returns the losses by name."""
+        """One batch, which may be learnt from more than once. Returns the losses by name."""
         began = time.monotonic()
+        if self.now != self.stage:
+            self._begin_stage()
         mels = self._draw()
         if self.teacher is not None:
             mels = strangers(mels, self.settings.per_speaker, self.generator)
         mels = self.augment.recorded(mels)
         if self.hints is not None:
             mels = levelled(mels)  # as the student hears it, or its layers could not know what the teacher's do
-        heard = mels if self.apart else self.augment(mels)
+        answers = None
+        if self.teacher is not None:
+            with torch.no_grad(), self.autocast():
+                answers = self.teacher.hear(mels.to(self.device))
         self.network.train()
-        total, losses = self._learn(mels.to(self.device), heard.to(self.device))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.learning_rate()
-        self.optimiser.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], 1.0)
-        self.optimiser.step()
-        self.steps += 1
-        self._follow()
-        self.seconds += time.monotonic() - began
+        for _ in range(USES[self.stage] if self.teacher is not None else 1):
+            heard = self.augment(mels) if self.stage == "together" else mels
+            clean = (heard == mels).flatten(1).all(dim=1)
+            total, losses = self._learn(heard.to(self.device), clean, answers)
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.learning_rate()
+            self.optimiser.zero_grad()
+            total.backward()
+            nn.utils.clip_grad_norm_(self.optimiser.param_groups[0]["params"], 1.0)
+            self.optimiser.step()
+            self.steps += 1
+            self._follow()
+        self.worked += time.monotonic() - began
+        if self.sisters is None:
+            self.seconds, self.worked = self.seconds + self.worked, 0.0
+        elif self.steps - self.met >= MEET:
+            self._meet()
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _learn(self, mels: Tensor, heard: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, and its parts by name. mels: energies (B, T, 40), as the teacher hears them; heard: as
-        the student does."""
+    def _meet(self) -> None:
+        """Goes on from the mean of what all sisters have come to. Whatever depends on the time (stages, rates) changes
+        here alone, so that it does for all at once."""
+        weights = self._learning()
+        mine = nn.utils.parameters_to_vector(weights).detach().cpu()
+        *mean, worked = self.sisters.mean(torch.cat([mine, torch.tensor([self.worked])])).split([len(mine), 1])
+        nn.utils.vector_to_parameters(mean[0].to(self.device), weights)
+        self.met, self.seconds, self.worked = self.steps, self.seconds + float(worked), 0.0
+
+    def _begin_stage(self) -> None:
+        """Layers that learnt alone are put together where the next stage begins."""
+        if self.now == "alone":
+            self.hints.put_together(self.network.lstm)
+            self.average.load_state_dict(self.network.state_dict())
+            self.optimiser = self._new_optimiser()
+        self.now, self.begun = self.stage, self.steps
+
+    def _learn(
+        self, heard: Tensor, clean: Tensor, answers: tuple[list[Tensor], Tensor] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and its parts by name. heard: energies (B, T, 40), as the student hears them; clean:
+        (B,) whether the teacher heard the same; answers: its own, as `Listening.hear` gives them."""
         with self.autocast():
             if self.hints is None:
                 each = self.network.soft_each(heard)
             else:
-                states = self._states(heard)
+                states = self._states(heard, answers[0])
                 each = self.network.soft_answers(states[-1])
         total = ge2e = self.ge2e(each[:, -1].view(-1, self.settings.per_speaker, each.shape[2]))
         losses = {"ge2e": ge2e}
-        if self.teacher is None:
+        if answers is None:
             return total, losses
-        with torch.no_grad(), self.autocast():
-            told, wanted = self.teacher.hear(mels)
+        told, wanted = answers
         every = wanted.shape[1] // each.shape[1]
         n_steps = WINDOW_FRAMES // every
         distance = 1 - (each * wanted[:, every - 1 :: every]).sum(dim=2)
         window = distance[:, :n_steps][:, -1].mean()
         losses |= {"window": window, "heard on": distance[:, -1].mean(), "on the way": distance[:, FIRST:].mean()}
         total = losses["on the way"] + 0.25 * (window + losses["heard on"]) + 0.02 * ge2e
-        clean = (heard == mels).flatten(1).all(dim=1)
         if self.hints is not None and clean.any():
             with self.autocast():
                 hints = self.hints(
                     [layer[clean, :n_steps] for layer in states], [layer[clean, :WINDOW_FRAMES] for layer in told]
                 )
             losses |= {f"layer {number}": hint for number, hint in enumerate(hints, 1)}
-            total = total + (1.0 if self.apart else self.settings.hints) * sum(hints)
+            total = total + (self.settings.hints if self.stage == "together" else 1.0) * sum(hints)
         return total, losses
 
     @torch.no_grad()
@@ -217,6 +274,8 @@ class Trainer:
         factor gives similarities their range back.
         """
         network = copy.deepcopy(self.average)
+        if self.now == "alone":
+            self.hints.put_together(network.lstm)
         if self.teacher is not None:
             self._spread(network, self.settings.spread)
         return network
@@ -294,6 +353,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "config": asdict(self.network.config),
             "settings": asdict(self.settings),
+            "stage": self.now,
             "steps": self.steps,
             "seconds": self.seconds,
             "earlier": self.earlier,
@@ -313,9 +373,10 @@ class Trainer:
             self._fit_hints()
         else:
             if self.hints is not None:
-                self.hints.load_state_dict(state["hints"])
+                self.hints.load_state_dict({"axes": self.hints.axes} | state["hints"])
             self.optimiser.load_state_dict(state["optimiser"])
         self.steps, self.seconds, self.earlier = state["steps"], state["seconds"], state["earlier"]
+        self.now, self.met = state.get("stage", self.stage), self.steps
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)

@@ -27,7 +27,7 @@ def test_smoke_training_publishes_a_model_that_embeds(tmp_path, capsys):
     assert "judged" in capsys.readouterr().out
     assert (tmp_path / "runs" / "voiceprint-map.png").read_bytes()[:4] == b"\x89PNG"
     (card,) = available(tmp_path / "pretrained")[0]["encoder"]
-    assert (card.name, card.space, card.steps) == ("voiceprint", "ge2e-256", 3)
+    assert (card.name, card.space, card.steps) == ("voiceprint", "ge2e-256", 4)
     t = np.arange(32000) / 16000
     buzz = sum(np.sin(2 * np.pi * 140 * k * t) / k for k in range(1, 15)) * np.sin(2 * np.pi * t) ** 2
     embedding, _ = load(card).embed(Waveform(0.1 * buzz, 16000))
@@ -39,7 +39,7 @@ def test_training_goes_on_where_it_stopped(tmp_path, capsys):
     main(arguments)
     main([*arguments, "--resume"])
     (card,) = available(tmp_path / "pretrained")[0]["encoder"]
-    assert card.steps == 6
+    assert card.steps == 8
 
 
 def test_without_a_teacher_the_space_is_its_own(tmp_path):
@@ -92,7 +92,7 @@ def test_training_may_begin_with_published_weights(tmp_path):
         torch.testing.assert_close(trainer.average.state_dict()[name], tensor.float())
     main([*arguments, "--from-published"])
     (card,) = available(tmp_path)[0]["encoder"]
-    assert card.steps == 6
+    assert card.steps == 8
 
 
 def test_a_wider_network_begins_by_answering_as_the_published_one(tmp_path):
@@ -109,7 +109,7 @@ def test_a_wider_network_begins_by_answering_as_the_published_one(tmp_path):
     assert trainer.network.linear.weight.grad[:, 16:].abs().max() > 0  # the new units can be listened to
     main([*arguments, "--from-published", "--hidden-size", "24"])
     (card,) = available(tmp_path)[0]["encoder"]
-    assert card.config["hidden_size"] == 24 and card.steps == 6
+    assert card.config["hidden_size"] == 24 and card.steps == 8
     with pytest.raises(ModelError, match="does not fit"):
         trainer = Trainer(smoke_windows(), Settings(), Voiceprint(TINY))
         trainer.begin_with(card, read_tensors(card))

@@ -6,7 +6,7 @@ from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
 from core.training.encoder import new_student, smoke_windows  # noqa: E402
 from core.training.layers import FIRST, Hints, layer_states  # noqa: E402
-from core.training.student import APART_RATE, Settings, Trainer  # noqa: E402
+from core.training.student import RATES, Settings, Trainer  # noqa: E402
 
 TINY = VoiceprintConfig(hidden_size=16, n_layers=2)
 
@@ -25,11 +25,37 @@ def test_the_last_layer_says_what_the_network_does():
 
 def test_apart_a_layer_teaches_itself_alone():
     lstm, x = network(), torch.randn(4, 20, 6)
-    for apart, reached in ((False, {0, 1, 2}), (True, {2})):
+    sizes = []
+    for passed, reached in ((1.0, {0, 1, 2}), (0.1, {0, 1, 2}), (0.0, {2})):
         lstm.zero_grad()
-        layer_states(lstm, x, apart)[2].sum().backward()
+        layer_states(lstm, x, passed)[2].sum().backward()
         weights = {number: getattr(lstm, f"weight_ih_l{number}").grad for number in range(3)}
         assert {number for number, grad in weights.items() if grad is not None and grad.abs().sum() > 0} == reached
+        sizes.append(float(weights[1].abs().sum()) if 1 in reached else 0)
+    assert sizes[1] == pytest.approx(0.1 * sizes[0], rel=1e-3)
+
+
+def test_layers_that_learnt_alone_answer_the_same_once_they_are_put_together():
+    lstm, hints, x = network(), Hints(3, 8, 5, 2), torch.randn(4, 20, 6)
+    told = [torch.randn(4, 40, 5)] * 3
+    alone = None
+    for _ in range(3):  # each time one layer more reads what is read off the one below it
+        hints.lay_axes(told)
+        alone = layer_states(lstm, x, below=hints.below(told))
+        told = [reader(states).reshape(4, 40, 5) for reader, states in zip(hints.readers, alone, strict=True)]
+    hints.put_together(lstm)
+    for together, states in zip(layer_states(lstm, x), alone, strict=True):
+        torch.testing.assert_close(together, states)
+
+
+def test_a_layer_alone_reads_most_of_what_the_teacher_says():
+    torch.manual_seed(0)
+    hints = Hints(2, 4, 5, 1)
+    told = torch.randn(50, 20, 4) @ torch.randn(4, 5)
+    hints.lay_axes([told, told])
+    (below,) = hints.below([told, told])
+    assert below.shape == (50, 20, 4)
+    torch.testing.assert_close(below @ hints.axes[0].T, told, atol=1e-4, rtol=1e-4)
 
 
 def test_what_can_be_read_off_is_read_without_having_been_learnt():
@@ -56,28 +82,46 @@ def test_the_first_steps_are_not_asked_for():
     assert hints(mine, [told])[0] == hints(mine, [other])[0]
 
 
-def test_layers_learn_apart_then_together():
+def test_layers_learn_alone_then_apart_then_together():
     torch.manual_seed(0)
     teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
-    trainer = Trainer(smoke_windows(), Settings(10, 1, speakers=4, per_speaker=2), Voiceprint(TINY), teacher)
-    assert trainer.apart
-    assert trainer._draw().shape[1] <= 160
-    losses = trainer.step()
-    assert {"layer 1", "layer 2", "on the way"} < losses.keys()
-    trainer.steps = 1000
-    assert trainer.learning_rate() == pytest.approx(APART_RATE, rel=0.1)
-    trainer.seconds = 61
-    assert not trainer.apart
-    assert max(trainer._draw().shape[1] for _ in range(20)) > 300
-    assert trainer.learning_rate() == pytest.approx(trainer.settings.learning_rate, rel=0.1)
+    trainer = Trainer(smoke_windows(), Settings(10, 1, 1, speakers=4, per_speaker=2), Voiceprint(TINY), teacher)
+    peaks = {**RATES, "together": trainer.settings.learning_rate}
+    for seconds, stage in ((0.0, "alone"), (60.0, "apart"), (120.0, "together")):
+        trainer.seconds = seconds
+        assert trainer.stage == stage
+        assert (max(trainer._draw().shape[1] for _ in range(20)) > 300) == (stage == "together")
+        begun = trainer.steps
+        losses = trainer.step()
+        assert {"layer 1", "layer 2", "on the way"} < losses.keys()
+        assert trainer.learning_rate() < 0.1 * peaks[stage]
+        trainer.steps += 1000
+        assert trainer.begun == begun and trainer.learning_rate() == pytest.approx(peaks[stage], rel=0.1)
+
+
+def test_a_resume_file_of_layers_alone_is_put_together_where_the_next_stage_begins():
+    torch.manual_seed(0)
+    teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
+    alone, later = (
+        Trainer(smoke_windows(), Settings(10, minutes, 5, speakers=4, per_speaker=2), Voiceprint(TINY), teacher)
+        for minutes in (1, 0)
+    )
+    alone.step()
+    later.restore(alone.state())
+    assert later.now == "alone" and later.stage == "apart"
+    alone.hints.put_together(alone.network.lstm)
+    later._begin_stage()
+    assert later.now == "apart"
+    for name, weight in later.network.state_dict().items():
+        torch.testing.assert_close(weight, alone.network.state_dict()[name])
 
 
 def test_what_a_layer_is_told_it_learns():
     torch.manual_seed(1)
     teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
-    settings = Settings(100, 99, speakers=8, per_speaker=2, seed=1)
+    settings = Settings(100, 0, 99, speakers=8, per_speaker=2, seed=1)
     trainer = Trainer(smoke_windows(), settings, Voiceprint(TINY), teacher)
-    losses = [trainer.step() for _ in range(150)]
+    losses = [trainer.step() for _ in range(50)]
     for layer, bound in (("layer 1", 0.4), ("layer 2", 0.8)):
         distance = [step[layer] for step in losses]
         assert sum(distance[-10:]) < bound * sum(distance[:10])
@@ -86,8 +130,8 @@ def test_what_a_layer_is_told_it_learns():
 def test_a_student_of_the_teachers_own_shape_gets_no_hints():
     teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
     student = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
-    trainer = Trainer(smoke_windows(), Settings(10, 5, speakers=4, per_speaker=2), student, teacher)
-    assert trainer.hints is None and not trainer.apart
+    trainer = Trainer(smoke_windows(), Settings(10, 5, 5, speakers=4, per_speaker=2), student, teacher)
+    assert trainer.hints is None and trainer.stage == "together"
     assert "layer 1" not in trainer.step()
 
 
