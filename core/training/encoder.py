@@ -99,9 +99,10 @@ def train(
 
     try:
         while trainer.seconds < 60 * settings.minutes and (max_steps is None or trainer.steps < max_steps):
+            before = trainer.steps
             losses = trainer.step()
             means = {key: 0.95 * means.get(key, value) + 0.05 * value for key, value in losses.items()}
-            if trainer.steps % 60 == 0:
+            if trainer.steps // 60 > before // 60:
                 rate = trainer.steps * settings.speakers * settings.per_speaker / trainer.seconds
                 text = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
                 print(f"step {trainer.steps}  {trainer.seconds / 60:.1f} min  {text}  {rate:.0f} windows/s", flush=True)
