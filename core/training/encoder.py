@@ -209,7 +209,7 @@ def new_trainer(args: argparse.Namespace, name: str, place: int = 0) -> tuple[Tr
         publish_minutes=args.publish_every,
     )
     if taught:  # every frame has its own answer: more and smaller batches teach more in the same time
-        settings.speakers = 12
+        settings.speakers = max(4, 12 // args.processes)
     if args.smoke:
         windows = judged = smoke_windows(args.seed)
         settings.speakers, settings.per_speaker = 4, 2
