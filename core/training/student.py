@@ -73,6 +73,7 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.steps, self.seconds, self.worked = 0, 0.0, 0.0  # seconds of all, and of this process since they met
         self.sisters: Sisters | None = None
+        self.now, self.begun, self.met = "alone", 0, 0  # the stage that the weights are in, the steps it began at
         self.settings, self.device, self.windows = settings, device, windows
         self.network = network.to(device)
         self.teacher, self.hints, self.n_frames = None, None, WINDOW_FRAMES
@@ -87,7 +88,7 @@ class Trainer:
                 sizes = network.config.n_layers, network.config.hidden_size, teacher.config.hidden_size
                 self.hints = Hints(*sizes, network.config.stacked).to(device)
                 self._fit_hints()
-        self.now, self.begun, self.met = self.stage, 0, 0  # the stage that the weights are in, the steps it began at
+        self.now = self.stage
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = self._new_optimiser()
         self.batches = SpeakerBatches(windows, settings.speakers, settings.per_speaker, settings.seed)
@@ -129,11 +130,12 @@ class Trainer:
 
     @property
     def stage(self) -> str:
-        """How the layers learn now: "alone", "apart" or "together" (`core.training.layers`)."""
+        """How the layers learn now: "alone", "apart" or "together" (`core.training.layers`). What has been put together
+        is not taken apart again."""
         minutes = self.seconds / 60 - self.settings.alone_minutes
         if self.hints is None or minutes >= self.settings.apart_minutes:
             return "together"
-        return "alone" if minutes < 0 else "apart"
+        return "alone" if minutes < 0 and self.now == "alone" else "apart"
 
     @property
     def architecture(self) -> str:
@@ -155,7 +157,7 @@ class Trainer:
         begin, end = {"alone": (0, alone), "apart": (alone, alone + apart)}.get(
             self.stage, (alone + apart, self.settings.minutes)
         )
-        done = min(1.0, (self.seconds / 60 - begin) / max(end - begin, 1e-9))
+        done = min(1.0, max(0.0, self.seconds / 60 - begin) / max(end - begin, 1e-9))
         rise = min(1.0, (self.steps - self.begun + 1) / WARM_UP)
         peak = RATES.get(self.stage, self.settings.learning_rate)
         return peak * rise * max(0.5 * (1 + math.cos(math.pi * done)), 0.005)
@@ -339,6 +341,7 @@ class Trainer:
         if self.teacher is not None:
             self._spread(self.network, 1 / self.settings.spread)  # as it was when it was learnt
         self.average.load_state_dict(self.network.state_dict())
+        self.now = "together"
         if self.hints is not None:
             self._fit_hints()
         self.earlier = {"steps": card.steps, "minutes": card.extra["minutes"]}
@@ -366,6 +369,7 @@ class Trainer:
                 f"The resume file is of a network with {state['config']['hidden_size']} units, not of this one.",
                 "Give its --hidden-size, or leave out --resume.",
             )
+        self.now = state.get("stage", "together")
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.ge2e.load_state_dict(state["ge2e"])
@@ -376,7 +380,7 @@ class Trainer:
                 self.hints.load_state_dict({"axes": self.hints.axes} | state["hints"])
             self.optimiser.load_state_dict(state["optimiser"])
         self.steps, self.seconds, self.earlier = state["steps"], state["seconds"], state["earlier"]
-        self.now, self.met = state.get("stage", self.stage), self.steps
+        self.met = self.steps
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)

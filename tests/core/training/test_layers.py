@@ -2,6 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from core.inference.registry import Card  # noqa: E402
 from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.models.voiceprint import Voiceprint, VoiceprintConfig  # noqa: E402
 from core.training.encoder import new_student, smoke_windows  # noqa: E402
@@ -114,6 +115,26 @@ def test_a_resume_file_of_layers_alone_is_put_together_where_the_next_stage_begi
     assert later.now == "apart"
     for name, weight in later.network.state_dict().items():
         torch.testing.assert_close(weight, alone.network.state_dict()[name])
+
+
+def test_what_was_put_together_is_not_taken_apart_again():
+    torch.manual_seed(0)
+    teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
+    settings = Settings(10, 2, 1, speakers=4, per_speaker=2)
+    published = Trainer(smoke_windows(), Settings(), Voiceprint(TINY), teacher)
+    for begin in ("begin_with", "restore"):
+        trainer = Trainer(smoke_windows(), settings, Voiceprint(TINY), teacher)
+        assert trainer.stage == "alone"
+        if begin == "restore":
+            trainer.restore(published.state())
+        else:
+            card = Card("encoder", "voiceprint", "x", steps=1, extra={"minutes": 0.0})
+            trainer.begin_with(card, published.published().state_dict())
+        assert trainer.stage == "apart"
+        before = trainer.published()
+        trainer._begin_stage()
+        for name, weight in trainer.published().state_dict().items():
+            torch.testing.assert_close(weight, before.state_dict()[name])
 
 
 def test_what_a_layer_is_told_it_learns():
