@@ -175,31 +175,32 @@ def main(argv: list[str] | None = None) -> int:
         print("first the teacher hears everything, once", flush=True)
         if hear_everything([]):
             return 1
+    args.from_scratch |= args.speakers is not None
     # Another space must not pass for the shipped one.
-    name = args.name or (args.student if args.speakers is None and not args.from_scratch else "my-encoder")
-    trainer, judged = new_trainer(args, name)
+    args.name = args.name or ("my-encoder" if args.from_scratch else args.student)
+    trainer, judged = new_trainer(args)
     if args.processes > 1:
-        trainer.sisters = begin_sisters(args.processes, trainer.size, learn_along, args, name)
+        trainer.sisters = begin_sisters(args.processes, trainer.size, learn_along, args)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill keeps what was learnt, as Ctrl-C does
     windows, groups = trainer.windows, trainer.batches.groups
     print(f"{len(windows)} windows of {len(groups)} speakers, {len(judged)} to judge by", flush=True)
-    train(trainer, judged, name, args.output, args.runs, max_steps=trainer.steps + 4 if args.smoke else None)
+    train(trainer, judged, args.name, args.output, args.runs, max_steps=trainer.steps + 4 if args.smoke else None)
     return 0
 
 
-def learn_along(sisters: Sisters, args: argparse.Namespace, name: str) -> None:
+def learn_along(sisters: Sisters, args: argparse.Namespace) -> None:
     """A process beside the first one."""
-    trainer, _ = new_trainer(args, name, place=sisters.place)
+    trainer, _ = new_trainer(args, place=sisters.place)
     trainer.sisters = sisters
     while True:  # the first one says when to end
         trainer.step()
 
 
-def new_trainer(args: argparse.Namespace, name: str, place: int = 0) -> tuple[Trainer, Windows]:
+def new_trainer(args: argparse.Namespace, place: int = 0) -> tuple[Trainer, Windows]:
     """The trainer that the arguments ask for, and the windows to judge by. place: of the process among sisters."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    taught = args.speakers is None and not args.from_scratch
+    taught = not args.from_scratch
     settings = Settings(
         args.minutes,
         args.alone,
@@ -227,6 +228,6 @@ def new_trainer(args: argparse.Namespace, name: str, place: int = 0) -> tuple[Tr
     if state is not None:
         trainer.restore(state)
     elif args.from_published:
-        card = registry.find("encoder", name, args.output)
+        card = registry.find("encoder", args.name, args.output)
         trainer.begin_with(card, registry.read_tensors(card))
     return trainer, judged

@@ -22,6 +22,7 @@ from core.training.listening import FRAMES, Listening
 from core.training.sisters import Sisters
 from core.training.speaker_losses import GE2ELoss
 from core.training.strangers import strangers
+from core.training.widening import widened
 from core.training.windows import SpeakerBatches, Windows
 
 FIRST = 10
@@ -218,8 +219,8 @@ class Trainer:
         here alone, so that it does for all at once."""
         weights = self._learning()
         mine = nn.utils.parameters_to_vector(weights).detach().cpu()
-        *mean, worked = self.sisters.mean(torch.cat([mine, torch.tensor([self.worked])])).split([len(mine), 1])
-        nn.utils.vector_to_parameters(mean[0].to(self.device), weights)
+        mean, worked = self.sisters.mean(torch.cat([mine, torch.tensor([self.worked])])).split([len(mine), 1])
+        nn.utils.vector_to_parameters(mean.to(self.device), weights)
         self.met, self.seconds, self.worked = self.steps, self.seconds + float(worked), 0.0
 
     def _begin_stage(self) -> None:
@@ -384,28 +385,6 @@ class Trainer:
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)
-
-
-def widened(narrow: dict[str, Tensor], wide: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of an LSTM and its last layer, in a network of more units that answers exactly as they do.
-
-    The new units listen with what `wide` holds for them (random numbers), but nobody listens to them yet.
-    Raises RuntimeError where `wide` is narrower, KeyError where it has other layers.
-    """
-    if narrow.keys() != wide.keys():
-        raise KeyError("other layers")
-    grown = {}
-    for name, tensor in wide.items():
-        gates = 4 if name.startswith("lstm") else 1
-        old, new = narrow[name].float().unflatten(0, (gates, -1)), tensor.clone().unflatten(0, (gates, -1))
-        n_units = old.shape[1]
-        if old.dim() > 2 and new.shape[2] > old.shape[2]:
-            new[:, :n_units, old.shape[2] :] = 0
-            new[:, :n_units, : old.shape[2]] = old
-        else:
-            new[:, :n_units] = old
-        grown[name] = new.flatten(0, 1)
-    return grown
 
 
 def has_bfloat16(device: str) -> bool:
