@@ -17,7 +17,7 @@ from core.inference.registry import Card
 from core.models.ge2e import GE2E
 from core.models.voiceprint import Voiceprint, levelled
 from core.training.augment import Augment, played, played_length
-from core.training.layers import Hints, layer_states
+from core.training.layers import Hints, can_be_told, layer_states
 from core.training.listening import FRAMES, Listening
 from core.training.sisters import Sisters
 from core.training.speaker_losses import GE2ELoss
@@ -85,7 +85,7 @@ class Trainer:
         self.augment = Augment(settings.seed, strength=0.5)
         if teacher is not None:
             self._begin_at_the_mean()
-            if isinstance(self.network, Voiceprint):  # of the teacher's own shape it would come out as its copy
+            if can_be_told(self.network, teacher):
                 sizes = network.config.n_layers, network.config.hidden_size, teacher.config.hidden_size
                 self.hints = Hints(*sizes, network.config.stacked).to(device)
                 self._fit_hints()
@@ -374,17 +374,23 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.ge2e.load_state_dict(state["ge2e"])
-        if self.hints is not None and not state.get("hints"):  # a file from before there were any
+        hints = state.get("hints", {})
+        if self.hints is not None and shapes(hints) != shapes(self.hints.state_dict()):  # an older file
             self._fit_hints()
         else:
             if self.hints is not None:
-                self.hints.load_state_dict({"axes": self.hints.axes} | state["hints"])
+                self.hints.load_state_dict(hints)
             self.optimiser.load_state_dict(state["optimiser"])
         self.steps, self.seconds, self.earlier = state["steps"], state["seconds"], state["earlier"]
         self.met = self.steps
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)
+
+
+def shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    """Of tensors by name."""
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def has_bfloat16(device: str) -> bool:
