@@ -22,6 +22,8 @@ from core.models.voiceprint import Voiceprint, in_steps
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 FIRST = 5
 """Steps of a window after which too little is known to be told."""
+BEGINNING = 0.3
+"""How large the readers' weights are at first, beside ordinary ones."""
 RIDGE = 1e-3
 """Of the variance of a student's states, added to it where the readers are fitted."""
 
@@ -64,12 +66,25 @@ class Hints(nn.Module):
         super().__init__()
         self.stacked, self.told_size = stacked, told_size
         self.readers = nn.ModuleList(nn.Linear(hidden_size, (stacked - 1) * told_size) for _ in range(n_layers))
+        for reader in self.readers:
+            nn.init.uniform_(reader.weight, -BEGINNING / hidden_size**0.5, BEGINNING / hidden_size**0.5)
         self.register_buffer("variances", torch.ones(n_layers))
         self.register_buffer("axes", torch.zeros(n_layers - 1, stacked * told_size, hidden_size))
 
     @torch.no_grad()
+    def begin(self, told: list[Tensor]) -> None:
+        """Lets the readers of new layers begin at the mean of what the teacher's say, (B, T, told_size) each, and lays
+        the axes."""
+        self.lay_axes(told)
+        for number, (reader, theirs) in enumerate(zip(self.readers, told, strict=True)):
+            theirs = in_steps(theirs.float(), self.stacked)[:, FIRST:].flatten(0, 1).double()
+            there = theirs.mean(dim=0)
+            reader.bias.copy_(there[: reader.out_features])
+            self.variances[number] = (theirs - there).square().mean()
+
+    @torch.no_grad()
     def lay_axes(self, told: list[Tensor]) -> None:
-        """Finds, for each layer but the last, the axes along which most happens in what a teacher's says, (B, T,
+        """Finds, for each layer but the last, the axes along which most happens in what the teacher's says, (B, T,
         told_size): as many as a layer of the student's can read."""
         for axes, theirs in zip(self.axes, told, strict=False):
             theirs = in_steps(theirs.float(), self.stacked).flatten(0, 1).double()
@@ -104,19 +119,20 @@ class Hints(nn.Module):
 
     @torch.no_grad()
     def fit(self, states: list[Tensor], told: list[Tensor]) -> None:
-        """Sets the readers to what reads best, by ridge regression: whatever the student knows already is found, but
-        for what its units are told one by one.
+        """Sets the readers of layers that have learnt something to what reads best, by ridge regression: whatever they
+        know already is found, but for what units are told one by one.
+
+        Not for new layers, which hardly tell one thing from another: their readers would come out so large that nothing
+        is learnt under them.
 
         states: of the student's layers, (B, T // stacked, hidden_size) each; told: of the teacher's, (B, T, told_size).
         """
-        for number, (reader, mine, theirs) in enumerate(zip(self.readers, states, told, strict=True)):
+        for reader, mine, theirs in zip(self.readers, states, told, strict=True):
             theirs = in_steps(theirs.float(), self.stacked)[:, FIRST:].flatten(0, 1).double()
             mine = mine.float()[:, FIRST:].flatten(0, 1).double()
+            theirs = theirs[:, : reader.out_features]
             here, there = mine.mean(dim=0), theirs.mean(dim=0)
             mine, theirs = mine - here, theirs - there
-            self.variances[number] = theirs.square().mean()
-            n = reader.out_features
-            there, theirs = there[:n], theirs[:, :n]
             squares = mine.T @ mine
             squares.diagonal().add_(RIDGE * squares.diagonal().mean())
             weight = torch.linalg.solve(squares, mine.T @ theirs).T

@@ -88,7 +88,7 @@ class Trainer:
             if can_be_told(self.network, teacher):
                 sizes = network.config.n_layers, network.config.hidden_size, teacher.config.hidden_size
                 self.hints = Hints(*sizes, network.config.stacked).to(device)
-                self._fit_hints()
+                self._begin_hints()
         self.now = self.stage
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = self._new_optimiser()
@@ -103,12 +103,14 @@ class Trainer:
         self.network.linear.bias.copy_(torch.from_numpy(3 * mean / np.linalg.norm(mean)))
 
     @torch.no_grad()
-    def _fit_hints(self, n: int = 400) -> None:
-        """Reads from the network, as it is, what the teacher's layers know of n windows of training speech."""
+    def _begin_hints(self, fit: bool = False, n: int = 400) -> None:
+        """Finds what is common in what the teacher's layers say of n windows of training speech; with fit, reads from
+        the network, as it is, what it knows of that."""
         mels = levelled(self._some_mels(n))
         told = layer_states(self.teacher.teacher.lstm, mels)
-        self.hints.lay_axes(told)
-        self.hints.fit(self._states(mels, told), told)
+        self.hints.begin(told)
+        if fit:
+            self.hints.fit(self._states(mels, told), told)
 
     def _some_mels(self, n: int) -> Tensor:
         """The mel energies of n windows of training speech, always the same ones, (n, WINDOW_FRAMES, 40)."""
@@ -344,7 +346,7 @@ class Trainer:
         self.average.load_state_dict(self.network.state_dict())
         self.now = "together"
         if self.hints is not None:
-            self._fit_hints()
+            self._begin_hints(fit=True)
         self.earlier = {"steps": card.steps, "minutes": card.extra["minutes"]}
 
     def state(self) -> dict:
@@ -376,7 +378,7 @@ class Trainer:
         self.ge2e.load_state_dict(state["ge2e"])
         hints = state.get("hints", {})
         if self.hints is not None and shapes(hints) != shapes(self.hints.state_dict()):  # an older file
-            self._fit_hints()
+            self._begin_hints(fit=True)
         else:
             if self.hints is not None:
                 self.hints.load_state_dict(hints)

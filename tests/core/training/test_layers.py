@@ -69,12 +69,23 @@ def test_what_can_be_read_off_is_read_without_having_been_learnt():
     told[1] += torch.randn_like(told[1])
     hints = Hints(2, 8, 5, 2)
     before = [float(loss.detach()) for loss in hints(mine, told)]
+    hints.begin(told)
     hints.fit(mine, told)
     after = [float(loss.detach()) for loss in hints(mine, told)]
     assert after[0] < 0.5 * before[0] and after[0] < 0.3 < after[1] < 0.8
     torch.testing.assert_close(
         hints([torch.zeros_like(layer) for layer in mine], told)[0].item(), 1.0, atol=0.1, rtol=0
     )
+
+
+def test_new_layers_are_read_at_the_mean_with_small_weights():
+    torch.manual_seed(0)
+    hints, told = Hints(1, 16, 5, 2), [3 + torch.randn(50, 40, 5)]
+    hints.begin(told)
+    reader = hints.readers[0]
+    torch.testing.assert_close(reader.bias.mean().item(), 3.0, atol=0.1, rtol=0)
+    assert reader.weight.abs().max() < 0.1
+    torch.testing.assert_close(hints.variances[0].item(), 1.0, atol=0.1, rtol=0)
 
 
 def test_a_unit_is_told_what_the_teachers_says_at_the_end_of_a_step():
@@ -193,7 +204,7 @@ def test_a_resume_file_without_these_hints_is_gone_on_from():
     for hints in ({}, trainer.hints.state_dict() | {"readers.0.weight": torch.zeros(32, 16)}):  # of another kind
         trainer.restore(before | {"hints": hints})
         fitted = [reader.weight.clone() for reader in trainer.hints.readers]
-        trainer._fit_hints()
+        trainer._begin_hints(fit=True)
         for reader, weight in zip(trainer.hints.readers, fitted, strict=True):
             torch.testing.assert_close(reader.weight, weight)
         trainer.step()
