@@ -23,6 +23,11 @@ def load_resume(path: Path) -> dict | None:
     return torch.load(path, map_location="cpu", weights_only=True) if Path(path).exists() else None
 
 
+def shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    """Of tensors by name: what must be the same for one model to take up another's."""
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
 def publish(card: Card, state: dict[str, torch.Tensor], folder: Path = PRETRAINED, half: bool = True) -> Path:
     """Writes pretrained/<role>/<name>.safetensors, floats as float16 when `half`. Returns its path."""
     path = Path(folder) / card.role / f"{card.name}.safetensors"

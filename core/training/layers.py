@@ -118,7 +118,7 @@ class Hints(nn.Module):
             weight.copy_(weight @ (axes.T @ (each - offset).T))
 
     @torch.no_grad()
-    def fit(self, states: list[Tensor], told: list[Tensor]) -> None:
+    def fit(self, states: list[Tensor], told: list[Tensor]) -> list[Tensor]:
         """Sets the readers of layers that have learnt something to what reads best, by ridge regression: whatever they
         know already is found, but for what units are told one by one.
 
@@ -126,6 +126,7 @@ class Hints(nn.Module):
         is learnt under them.
 
         states: of the student's layers, (B, T // stacked, hidden_size) each; told: of the teacher's, (B, T, told_size).
+        Returns what `forward` then does.
         """
         for reader, mine, theirs in zip(self.readers, states, told, strict=True):
             theirs = in_steps(theirs.float(), self.stacked)[:, FIRST:].flatten(0, 1).double()
@@ -138,6 +139,7 @@ class Hints(nn.Module):
             weight = torch.linalg.solve(squares, mine.T @ theirs).T
             reader.weight.copy_(weight)
             reader.bias.copy_(there - weight @ here)
+        return self(states, told)
 
     def forward(self, states: list[Tensor], told: list[Tensor]) -> list[Tensor]:
         """For each layer how far what is read off the student's states is from the teacher's: the mean square of the

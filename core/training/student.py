@@ -17,6 +17,7 @@ from core.inference.registry import Card
 from core.models.ge2e import GE2E
 from core.models.voiceprint import Voiceprint, levelled
 from core.training.augment import Augment, played, played_length
+from core.training.checkpoint import shapes
 from core.training.layers import Hints, can_be_told, layer_states
 from core.training.listening import FRAMES, Listening
 from core.training.sisters import Sisters
@@ -33,6 +34,8 @@ USES = {"alone": 3, "apart": 3, "together": 2}
 """Steps taken with each batch, spoilt anew for each: to ask the teacher costs nearly as much as to learn."""
 PASSED = 0.1
 """Of what a layer is taught together with others, how much changes the ones below it."""
+UNKNOWN = 0.6
+"""Of what a teacher's layer says, not known to a student's: above this its units were not told one by one."""
 WARM_UP = 100
 """Steps in which the learning rate rises at the beginning of a stage."""
 MEET = 48
@@ -103,14 +106,20 @@ class Trainer:
         self.network.linear.bias.copy_(torch.from_numpy(3 * mean / np.linalg.norm(mean)))
 
     @torch.no_grad()
-    def _begin_hints(self, fit: bool = False, n: int = 400) -> None:
-        """Finds what is common in what the teacher's layers say of n windows of training speech; with fit, reads from
-        the network, as it is, what it knows of that."""
+    def _begin_hints(self, n: int = 400) -> tuple[list[Tensor], list[Tensor]]:
+        """Finds what is common in what the teacher's layers say of n windows of training speech. Returns what the
+        student's layers, as they are, and the teacher's say of them."""
         mels = levelled(self._some_mels(n))
         told = layer_states(self.teacher.teacher.lstm, mels)
         self.hints.begin(told)
-        if fit:
-            self.hints.fit(self._states(mels, told), told)
+        return self._states(mels, told), told
+
+    def _take_up_hints(self) -> None:
+        """Goes on telling a network what it was told before. One whose units know other things than the teacher's is
+        told nothing: it would have to unlearn them."""
+        if self.hints is not None and max(self.hints.fit(*self._begin_hints())) > UNKNOWN:
+            self.hints, self.now = None, "together"
+            self.optimiser = self._new_optimiser()
 
     def _some_mels(self, n: int) -> Tensor:
         """The mel energies of n windows of training speech, always the same ones, (n, WINDOW_FRAMES, 40)."""
@@ -345,8 +354,7 @@ class Trainer:
             self._spread(self.network, 1 / self.settings.spread)  # as it was when it was learnt
         self.average.load_state_dict(self.network.state_dict())
         self.now = "together"
-        if self.hints is not None:
-            self._begin_hints(fit=True)
+        self._take_up_hints()
         self.earlier = {"steps": card.steps, "minutes": card.extra["minutes"]}
 
     def state(self) -> dict:
@@ -378,7 +386,7 @@ class Trainer:
         self.ge2e.load_state_dict(state["ge2e"])
         hints = state.get("hints", {})
         if self.hints is not None and shapes(hints) != shapes(self.hints.state_dict()):  # an older file
-            self._begin_hints(fit=True)
+            self._take_up_hints()
         else:
             if self.hints is not None:
                 self.hints.load_state_dict(hints)
@@ -388,11 +396,6 @@ class Trainer:
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)
-
-
-def shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
-    """Of tensors by name."""
-    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def has_bfloat16(device: str) -> bool:

@@ -143,7 +143,8 @@ def test_a_resume_file_of_layers_alone_is_put_together_where_the_next_stage_begi
         torch.testing.assert_close(weight, alone.network.state_dict()[name])
 
 
-def test_what_was_put_together_is_not_taken_apart_again():
+def test_what_was_put_together_is_not_taken_apart_again(monkeypatch):
+    monkeypatch.setattr("core.training.student.UNKNOWN", float("inf"))  # it knows nothing yet
     torch.manual_seed(0)
     teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
     settings = Settings(10, 2, 1, speakers=4, per_speaker=2)
@@ -196,7 +197,24 @@ def test_a_new_student_is_inclined_to_remember():
         assert forget.min() > 0.7 and bias.detach()[:16].abs().max() < 0.3
 
 
-def test_a_resume_file_without_these_hints_is_gone_on_from():
+def test_units_that_know_other_things_are_told_nothing():
+    torch.manual_seed(0)
+    teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
+    settings = Settings(10, 2, 1, speakers=4, per_speaker=2)
+    stranger = Trainer(smoke_windows(), Settings(), Voiceprint(TINY), teacher)
+    begun, resumed = (Trainer(smoke_windows(), settings, Voiceprint(TINY), teacher) for _ in range(2))
+    card = Card("encoder", "voiceprint", "x", steps=1, extra={"minutes": 0.0})
+    begun.begin_with(card, stranger.published().state_dict())
+    resumed.restore(stranger.state() | {"hints": {}})
+    for trainer in (begun, resumed):
+        assert trainer.hints is None and trainer.stage == "together"
+        assert "layer 1" not in trainer.step()
+    resumed.restore(resumed.state())
+    assert resumed.hints is None
+
+
+def test_a_resume_file_without_these_hints_is_gone_on_from(monkeypatch):
+    monkeypatch.setattr("core.training.student.UNKNOWN", float("inf"))  # it knows nothing yet
     teacher = GE2E(GE2EConfig(hidden_size=16, n_layers=2))
     settings = Settings(speakers=4)
     trainer = Trainer(smoke_windows(), settings, Voiceprint(TINY), teacher)
@@ -204,7 +222,7 @@ def test_a_resume_file_without_these_hints_is_gone_on_from():
     for hints in ({}, trainer.hints.state_dict() | {"readers.0.weight": torch.zeros(32, 16)}):  # of another kind
         trainer.restore(before | {"hints": hints})
         fitted = [reader.weight.clone() for reader in trainer.hints.readers]
-        trainer._begin_hints(fit=True)
+        trainer.hints.fit(*trainer._begin_hints())
         for reader, weight in zip(trainer.hints.readers, fitted, strict=True):
             torch.testing.assert_close(reader.weight, weight)
         trainer.step()
