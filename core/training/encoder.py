@@ -3,10 +3,10 @@
 By distillation (default): the teacher hears 3.2 s of speech at a time, each speaker a little faster or slower, half of
 them made strangers (`core.training.strangers`), as other microphones in other rooms would record them, and is asked
 after every frame (what it answers past 1.6 s is brought back into place, `core.training.listening`); the student hears
-the same, half of it spoilt by echoes, noise and telephones, and must answer alike; with it go what the teacher's layers
-know (`core.training.layers`; unit by unit; with --alone and --apart MINUTES each layer learns that by itself first) and a little of
-the GE2E loss on the speakers' names. With --speakers FOLDER (a folder per speaker) there is no teacher: the GE2E loss
-alone makes a space of its own.
+the same, half of it spoilt by echoes, noise and telephones, and must answer alike; with it go, unit by unit, what the
+teacher's layers know (`core.training.layers`; with --alone and --apart MINUTES each layer learns that by itself first)
+and a little of the GE2E loss on the speakers' names. With --speakers FOLDER (a folder per speaker) there is no teacher:
+the GE2E loss alone makes a space of its own.
 A resume file and a picture of the map are kept in runs/encoder/.
 """
 
