@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import ModelError
 from core.inference.registry import PRETRAINED, read_card, read_tensors
-from core.training.checkpoint import publish
+from core.training.checkpoint import publish, shapes
 
 
 def blend(old: Path, new: Path, share: float, keep: tuple[str, ...], output: Path) -> Path:
@@ -19,7 +19,7 @@ def blend(old: Path, new: Path, share: float, keep: tuple[str, ...], output: Pat
     the old ones. Raises ModelError where the two have other weights."""
     cards = read_card(old), read_card(new)
     before, after = (read_tensors(card) for card in cards)
-    if {name: t.shape for name, t in before.items()} != {name: t.shape for name, t in after.items()}:
+    if shapes(before) != shapes(after):
         raise ModelError(
             f"{old.name} and {new.name} have other weights.", "Blend a model with what was trained from it."
         )

@@ -25,6 +25,7 @@ from core.models.ge2e import GE2E, GE2EConfig
 from core.models.voiceprint import Voiceprint, VoiceprintConfig
 from core.training.checkpoint import load_resume, publish, save_resume
 from core.training.data import CACHE, REPOSITORY
+from core.training.judging import judge
 from core.training.sisters import Sisters, begin_sisters
 from core.training.student import Settings, Trainer
 from core.training.teacher import load_teacher
@@ -90,7 +91,7 @@ def train(
 
     def judge_and_save() -> dict[str, float]:
         network = trainer.published()
-        numbers, vectors, speakers = trainer.judge(network, judged)
+        numbers, vectors, speakers = judge(network, judged)
         print("  judged: " + "  ".join(f"{key} {value:.4f}" for key, value in numbers.items()), flush=True)
         draw_map(runs / f"{trainer.architecture}-map.png", vectors, speakers)
         save_resume(runs / f"{trainer.architecture}.pt", trainer.state())

@@ -108,14 +108,13 @@ class Hints(nn.Module):
     @torch.no_grad()
     def put_together(self, lstm: nn.LSTM) -> None:
         """Lets layers that learnt alone read the student's own layer below, through what is read off it."""
-        nothing = torch.zeros(len(self.readers), lstm.hidden_size, device=self.axes.device)
-        units = torch.eye(lstm.hidden_size, device=self.axes.device).expand(len(self.readers), -1, -1)
-        for number, (axes, offset, each) in enumerate(
-            zip(self.axes, self.read(list(nothing)), self.read(list(units)), strict=False), 1
-        ):
+        for number, (axes, reader) in enumerate(zip(self.axes, self.readers, strict=False), 1):
             weight, bias = (getattr(lstm, f"{part}_ih_l{number}") for part in ("weight", "bias"))
-            bias.add_(weight @ (axes.T @ offset))
-            weight.copy_(weight @ (axes.T @ (each - offset).T))
+            before, last = axes.split([reader.out_features, self.told_size])  # as `read` has them side by side
+            told = before.T @ reader.weight
+            told[:, : self.told_size] += last.T
+            bias.add_(weight @ (before.T @ reader.bias))
+            weight.copy_(weight @ told)
 
     @torch.no_grad()
     def fit(self, states: list[Tensor], told: list[Tensor]) -> list[Tensor]:

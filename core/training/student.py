@@ -11,13 +11,12 @@ from torch import Tensor, nn
 
 from core.audio.partials import WINDOW_FRAMES
 from core.errors import ModelError
-from core.evaluation.verification import equal_error_rate, pair_similarities
-from core.inference.encoder import GE2EEncoder, VoiceprintEncoder, WindowedEncoder
 from core.inference.registry import Card
 from core.models.ge2e import GE2E
 from core.models.voiceprint import Voiceprint, levelled
 from core.training.augment import Augment, played, played_length
 from core.training.checkpoint import shapes
+from core.training.judging import architecture
 from core.training.layers import Hints, can_be_told, layer_states
 from core.training.listening import FRAMES, Listening
 from core.training.sisters import Sisters
@@ -91,7 +90,7 @@ class Trainer:
             if can_be_told(self.network, teacher):
                 sizes = network.config.n_layers, network.config.hidden_size, teacher.config.hidden_size
                 self.hints = Hints(*sizes, network.config.stacked).to(device)
-                self._begin_hints()
+                self.hints.begin(self._some_told()[1])
         self.now = self.stage
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = self._new_optimiser()
@@ -106,18 +105,19 @@ class Trainer:
         self.network.linear.bias.copy_(torch.from_numpy(3 * mean / np.linalg.norm(mean)))
 
     @torch.no_grad()
-    def _begin_hints(self, n: int = 400) -> tuple[list[Tensor], list[Tensor]]:
-        """Finds what is common in what the teacher's layers say of n windows of training speech. Returns what the
-        student's layers, as they are, and the teacher's say of them."""
+    def _some_told(self, n: int = 400) -> tuple[Tensor, list[Tensor]]:
+        """What `_some_mels` gives, levelled, and what the teacher's layers say of it."""
         mels = levelled(self._some_mels(n))
-        told = layer_states(self.teacher.teacher.lstm, mels)
-        self.hints.begin(told)
-        return self._states(mels, told), told
+        return mels, layer_states(self.teacher.teacher.lstm, mels)
 
+    @torch.no_grad()
     def _take_up_hints(self) -> None:
         """Goes on telling a network what it was told before. One whose units know other things than the teacher's is
         told nothing: it would have to unlearn them."""
-        if self.hints is not None and max(self.hints.fit(*self._begin_hints())) > UNKNOWN:
+        if self.hints is None:
+            return
+        mels, told = self._some_told()
+        if max(self.hints.fit(self._states(mels, told), told)) > UNKNOWN:
             self.hints, self.now = None, "together"
             self.optimiser = self._new_optimiser()
 
@@ -152,7 +152,7 @@ class Trainer:
     @property
     def architecture(self) -> str:
         """The student's, as cards and resume files call it."""
-        return "voiceprint" if isinstance(self.network, Voiceprint) else "ge2e"
+        return architecture(self.network)
 
     @property
     def size(self) -> int:
@@ -300,43 +300,6 @@ class Trainer:
         mean = torch.cat([network.raw(part) for part in self._some_mels(1500).split(128)]).mean(dim=0)
         network.linear.weight.mul_(factor)
         network.linear.bias.copy_(factor * network.linear.bias + (1 - factor) * mean)
-
-    def _encoder(self, network: Voiceprint | GE2E) -> WindowedEncoder:
-        """The network as it will be used."""
-        kind = VoiceprintEncoder if self.architecture == "voiceprint" else GE2EEncoder
-        card = Card("encoder", self.architecture, "student", config=asdict(network.config))
-        return kind(card, {name: tensor.cpu() for name, tensor in network.state_dict().items()})
-
-    def judge(
-        self, network: Voiceprint | GE2E, windows: Windows, per_speaker: int = 12
-    ) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
-        """Numbers of a network on other speakers, clean: EER, same and different similarity, cosine to the teacher.
-
-        Returns them with the utterances' vectors (n, d) and speakers (n,).
-        """
-        rng = np.random.default_rng(0)
-        chosen = []
-        for speaker in np.unique(windows.speaker):
-            utterances = np.unique(windows.utterance[windows.speaker == speaker])
-            chosen += list(rng.permutation(utterances)[:per_speaker])
-        embed = self._encoder(network).embed_speech
-        vectors, speakers, cosines = [], [], []
-        for utterance in chosen:
-            members = np.flatnonzero(windows.utterance == utterance)
-            vectors.append(embed(windows.speech(members))[0].vector)
-            speakers.append(windows.speaker[members[0]])
-            if windows.voices is not None:
-                cosines.append(float(vectors[-1] @ windows.voices[members[0]].astype(np.float32)))
-        vectors, speakers = np.stack(vectors), np.array(speakers)
-        same, different = pair_similarities(vectors, speakers)
-        numbers = {
-            "eer": equal_error_rate(same, different),
-            "same": float(same.mean()) if len(same) else float("nan"),
-            "different": float(different.mean()) if len(different) else float("nan"),
-        }
-        if cosines:
-            numbers["teacher_cosine"] = float(np.mean(cosines))
-        return numbers, vectors, speakers
 
     def begin_with(self, card: Card, tensors: dict[str, Tensor]) -> None:
         """Takes published weights, of a network as wide or narrower, and counts on from their steps and minutes.

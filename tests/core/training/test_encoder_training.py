@@ -15,6 +15,7 @@ from core.models.ge2e import GE2E, GE2EConfig  # noqa: E402
 from core.models.voiceprint import Voiceprint, VoiceprintConfig, levelled  # noqa: E402
 from core.training.augment import Augment, played, played_length  # noqa: E402
 from core.training.encoder import main, smoke_windows  # noqa: E402
+from core.training.judging import judge  # noqa: E402
 from core.training.speaker_losses import GE2ELoss  # noqa: E402
 from core.training.student import Settings, Trainer  # noqa: E402
 from core.training.windows import WINDOW, SpeakerBatches, own_windows, utterance_means  # noqa: E402
@@ -165,7 +166,7 @@ def test_a_network_is_judged_as_it_is_used():
     torch.manual_seed(0)
     windows = smoke_windows()
     trainer = Trainer(windows, Settings(speakers=4), Voiceprint(TINY), GE2E(GE2EConfig(hidden_size=16, n_layers=2)))
-    _, vectors, speakers = trainer.judge(trainer.network, windows)
+    _, vectors, speakers = judge(trainer.network, windows)
     card = Card("encoder", "voiceprint", "tiny", config=asdict(TINY))
     used = VoiceprintEncoder(card, trainer.network.state_dict()).embed_speech(windows.wave(2))[0]
     np.testing.assert_allclose(vectors[speakers == 1][0], used.vector, atol=1e-5)

@@ -72,7 +72,7 @@ def test_what_can_be_read_off_is_read_without_having_been_learnt():
     hints.begin(told)
     hints.fit(mine, told)
     after = [float(loss.detach()) for loss in hints(mine, told)]
-    assert after[0] < 0.5 * before[0] and after[0] < 0.3 < after[1] < 0.8
+    assert after[0] < 0.5 * before[0] and after[0] < 0.3 < after[1] < min(0.8, before[1])
     torch.testing.assert_close(
         hints([torch.zeros_like(layer) for layer in mine], told)[0].item(), 1.0, atol=0.1, rtol=0
     )
@@ -222,7 +222,8 @@ def test_a_resume_file_without_these_hints_is_gone_on_from(monkeypatch):
     for hints in ({}, trainer.hints.state_dict() | {"readers.0.weight": torch.zeros(32, 16)}):  # of another kind
         trainer.restore(before | {"hints": hints})
         fitted = [reader.weight.clone() for reader in trainer.hints.readers]
-        trainer.hints.fit(*trainer._begin_hints())
+        mels, told = trainer._some_told()
+        trainer.hints.fit(trainer._states(mels, told), told)
         for reader, weight in zip(trainer.hints.readers, fitted, strict=True):
             torch.testing.assert_close(reader.weight, weight)
         trainer.step()
