@@ -17,7 +17,7 @@ from core.training.augment import Augment, played, played_length  # noqa: E402
 from core.training.encoder import main, smoke_windows  # noqa: E402
 from core.training.judging import judge  # noqa: E402
 from core.training.speaker_losses import GE2ELoss  # noqa: E402
-from core.training.student import Settings, Trainer  # noqa: E402
+from core.training.student import LOUDER, Settings, Trainer  # noqa: E402
 from core.training.windows import WINDOW, SpeakerBatches, own_windows, utterance_means  # noqa: E402
 
 TINY = VoiceprintConfig(hidden_size=16, n_layers=2)
@@ -223,7 +223,7 @@ def test_the_teacher_hears_the_recording_and_not_what_spoils_it(monkeypatch):
     monkeypatch.setattr(trainer.teacher, "hear", lambda mels: hear(heard.setdefault("teacher", mels)))
     monkeypatch.setattr(trainer.network, "features", lambda mels: features(heard.setdefault("student", mels)))
     trainer.step()
-    torch.testing.assert_close(heard["teacher"], levelled(heard["recorded"]))
+    torch.testing.assert_close(heard["teacher"], LOUDER * levelled(heard["recorded"]))
     spoilt = ((heard["student"] - heard["teacher"]).abs() > 1e-6).flatten(1).any(dim=1)
     assert 0 < spoilt.sum() < 8
 
