@@ -109,8 +109,8 @@ class Trainer:
 
     @torch.no_grad()
     def _some_told(self, n: int = 400) -> tuple[Tensor, list[Tensor]]:
-        """What `_some_mels` gives, levelled, and what the teacher's layers say of it."""
-        mels = LOUDER * levelled(self._some_mels(n))
+        """What `_some_mels` gives, `as_asked`, and what the teacher's layers say of it."""
+        mels = as_asked(self._some_mels(n))
         return mels, layer_states(self.teacher.teacher.lstm, mels)
 
     @torch.no_grad()
@@ -203,7 +203,7 @@ class Trainer:
             mels = strangers(mels, self.settings.per_speaker, self.generator)
         mels = self.augment.recorded(mels)
         if self.hints is not None:
-            mels = LOUDER * levelled(mels)  # all at one level, as the student hears it, which could not know more
+            mels = as_asked(mels)
         answers = None
         if self.teacher is not None:
             with torch.no_grad(), self.autocast():
@@ -362,6 +362,12 @@ class Trainer:
         self.batches.rng = np.random.default_rng(self.settings.seed + self.steps)
         self.generator.manual_seed(self.settings.seed + self.steps)
         self.augment.generator.manual_seed(self.settings.seed + self.steps)
+
+
+def as_asked(mels: Tensor) -> Tensor:
+    """mels: energies (B, T, 40) -> the same, as a teacher hears them whose layers' states are told: each window at one
+    level, since the student, which hears all at one, cannot know what depends on it."""
+    return LOUDER * levelled(mels)
 
 
 def has_bfloat16(device: str) -> bool:
