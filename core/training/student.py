@@ -22,6 +22,7 @@ from core.training.listening import FRAMES, Listening
 from core.training.sisters import Sisters
 from core.training.speaker_losses import GE2ELoss
 from core.training.strangers import strangers
+from core.training.teacher import has_bfloat16
 from core.training.widening import widened
 from core.training.windows import SpeakerBatches, Windows
 
@@ -368,8 +369,3 @@ def as_asked(mels: Tensor) -> Tensor:
     """mels: energies (B, T, 40) -> the same, as a teacher hears them whose layers' states are told: each window at one
     level, since the student, which hears all at one, cannot know what depends on it."""
     return LOUDER * levelled(mels)
-
-
-def has_bfloat16(device: str) -> bool:
-    """Whether 16-bit arithmetic is quicker there: not on a CPU that would have to imitate it."""
-    return device != "cpu" or getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
