@@ -19,10 +19,10 @@ from core.training.checkpoint import shapes
 from core.training.judging import architecture
 from core.training.layers import Hints, can_be_told, layer_states
 from core.training.listening import FRAMES, Listening
+from core.training.precision import autocast
 from core.training.sisters import Sisters
 from core.training.speaker_losses import GE2ELoss
 from core.training.strangers import strangers
-from core.training.teacher import has_bfloat16
 from core.training.widening import widened
 from core.training.windows import SpeakerBatches, Windows
 
@@ -163,10 +163,6 @@ class Trainer:
         """Of the vectors that sisters meet with: all that learns, and the seconds it took."""
         return sum(weight.numel() for weight in self._learning()) + 1
 
-    def autocast(self) -> torch.autocast:
-        """16-bit arithmetic where that is quicker."""
-        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=has_bfloat16(self.device))
-
     def learning_rate(self) -> float:
         """In each stage a short rise, then half a cosine over its minutes."""
         alone, apart = self.settings.alone_minutes, self.settings.apart_minutes
@@ -207,7 +203,7 @@ class Trainer:
             mels = as_asked(mels)
         answers = None
         if self.teacher is not None:
-            with torch.no_grad(), self.autocast():
+            with torch.no_grad(), autocast(self.device):
                 answers = self.teacher.hear(mels.to(self.device))
         self.network.train()
         for _ in range(USES[self.stage] if self.teacher is not None else 1):
@@ -251,7 +247,7 @@ class Trainer:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its parts by name. heard: energies (B, T, 40), as the student hears them; clean:
         (B,) whether the teacher heard the same; answers: its own, as `Listening.hear` gives them."""
-        with self.autocast():
+        with autocast(self.device):
             if self.hints is None:
                 each = self.network.soft_each(heard)
             else:
@@ -269,7 +265,7 @@ class Trainer:
         losses |= {"window": window, "heard on": distance[:, -1].mean(), "on the way": distance[:, FIRST:].mean()}
         total = losses["on the way"] + 0.25 * (window + losses["heard on"]) + 0.02 * ge2e
         if self.hints is not None and clean.any():
-            with self.autocast():
+            with autocast(self.device):
                 hints = self.hints(
                     [layer[clean, :n_steps] for layer in states], [layer[clean, :WINDOW_FRAMES] for layer in told]
                 )

@@ -15,6 +15,7 @@ from core.training.features import SPEECH_LEVEL
 from core.training.mel_critic import MelCritic, judge, to_unit
 from core.training.people import People
 from core.training.pieces import ALPHABET, PAUSE_IDS, Batch, Constants
+from core.training.precision import autocast
 from core.types import PROJECT_MEL
 
 RATE, CRITIC_RATE = 1.2e-3, 4e-4
@@ -137,8 +138,8 @@ class Trainer:
         """How much of the time is spent, 0 to 1."""
         return min(1.0, self.seconds / self.total)
 
-    def autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16)
+    def autocast(self) -> torch.autocast:
+        return autocast(str(self.device))
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; the losses by name."""

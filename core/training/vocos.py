@@ -14,6 +14,7 @@ from core.inference.registry import Card
 from core.models.vocos import Config, Vocos
 from core.training.checkpoint import publish
 from core.training.discriminator import SpectrogramDiscriminator, adversarial_losses, discriminator_loss
+from core.training.precision import autocast
 from core.training.spectral import MelLayer, SpectralLoss, blurred
 from core.types import PROJECT_MEL
 
@@ -60,7 +61,7 @@ class Trainer:
         self.steps[name] += 1
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16)
+        return autocast(str(self.device))
 
     def pitch_step(self, sound: Tensor, f0: Tensor, share: float) -> dict[str, float]:
         """One step of the reader on the mels of sound (B, n), every third blurred.
