@@ -11,7 +11,7 @@ from core.progress import Report, silent
 FEWEST_FOR_UMAP = 8
 LONGEST_STEP = 0.04
 """How far, in widths of the map, a known point may move when others are added."""
-GENTLE = 0.25
+GENTLE = 0.1
 """UMAP's learning rate for a map that is known already."""
 
 
@@ -179,7 +179,12 @@ class Projector:
         fitted = self._umap.fit(vectors, placed, self.seed, self.n_neighbours, 60, GENTLE, report)
         if fitted is None:
             return placed, self._method
-        return _limited(before, align(fitted[old], before[old], fitted), old), "umap"
+        fitted = align(fitted[old], before[old], fitted)
+        points = _limited(before, fitted, old)
+        # Where its neighbours were held back, a new point stays with them.
+        held = ((points - fitted)[old][near] * pull[:, :, None]).sum(axis=1) / pull.sum(axis=1)[:, None]
+        points[~old] += held
+        return points, "umap"
 
 
 def _unit(vectors: np.ndarray, n: int) -> np.ndarray:

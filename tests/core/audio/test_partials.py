@@ -27,7 +27,7 @@ def test_windows_are_cut_from_one_mel_and_zero_past_the_end():
     samples = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     (window,) = partial_mels(samples, [0])
     assert window.shape == (160, 40)
-    np.testing.assert_array_equal(window[:95], power_mel(samples)[:95])
+    np.testing.assert_allclose(window[:95], power_mel(samples)[:95], rtol=1e-5)
     assert (window[105:] == 0).all()
 
 
