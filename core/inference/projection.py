@@ -170,8 +170,9 @@ class Projector:
         likeness = vectors[~old] @ vectors[old].T
         near = np.argsort(-likeness, axis=1, kind="stable")[:, :3]
         pull = np.exp(20 * (np.take_along_axis(likeness, near, 1) - likeness.max(axis=1, keepdims=True)))
+        pull /= pull.sum(axis=1, keepdims=True)
         placed = before.copy()
-        placed[~old] = (before[old][near] * pull[:, :, None]).sum(axis=1) / pull.sum(axis=1)[:, None]
+        placed[~old] = _pulled(before[old][near], pull)
         placed = part_twins(placed)
         placed[old] = before[old]
         if on_layout is not None:
@@ -182,9 +183,13 @@ class Projector:
         fitted = align(fitted[old], before[old], fitted)
         points = _limited(before, fitted, old)
         # Where its neighbours were held back, a new point stays with them.
-        held = ((points - fitted)[old][near] * pull[:, :, None]).sum(axis=1) / pull.sum(axis=1)[:, None]
-        points[~old] += held
+        points[~old] += _pulled((points - fitted)[old][near], pull)
         return points, "umap"
+
+
+def _pulled(near: np.ndarray, pull: np.ndarray) -> np.ndarray:
+    """The mean of what k neighbours have, (n, k, 2), by how much each pulls, (n, k): (n, 2)."""
+    return (near * pull[:, :, None]).sum(axis=1)
 
 
 def _unit(vectors: np.ndarray, n: int) -> np.ndarray:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.training.precision import autocast
+
 
 class MelCritic(nn.Module):
     """Scores patches of crops (B, T, n_mels), T about 96 frames."""
@@ -52,7 +54,7 @@ class Judgement:
     losses: dict[str, Tensor]
 
 
-def judge(critic: MelCritic, real: Tensor, made: Tensor, told: Tensor, autocast, strength: float) -> Judgement:
+def judge(critic: MelCritic, real: Tensor, made: Tensor, told: Tensor, strength: float) -> Judgement:
     """One look of the critic at real crops (n, T, n_mels) and made ones (n + k, T, n_mels), the first n of the same.
 
     told: (n + k, d_voice), a voice or zeros each. Each part of the gradient is scaled, at the mel, to `strength` times
@@ -60,14 +62,14 @@ def judge(critic: MelCritic, real: Tensor, made: Tensor, told: Tensor, autocast,
     regression.
     """
     made, n = made.detach(), len(real)
-    with autocast():
+    with autocast(real.device):
         scores, features = critic(torch.cat([real, made]), torch.cat([told[:n], told]))
     real_score, made_score = scores[:n].float(), scores[n:].float()
     critic_loss = F.relu(1 - real_score).mean() + F.relu(1 + made_score).mean()
     for parameter in critic.parameters():
         parameter.requires_grad_(False)
     made.requires_grad_(True)
-    with autocast():
+    with autocast(real.device):
         scores, made_features = critic(made, told)
     adversarial = -scores.float().mean()
     matching = sum(

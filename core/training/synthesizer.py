@@ -40,7 +40,7 @@ def validate(trainer: Trainer, pieces: Pieces, indices: list[int]) -> dict[str, 
     groups = [indices[k : k + 8] for k in range(0, len(indices), 8)]
     for group in groups:
         batch = pieces.batch(group, random.Random(1), own=0.0).to(trainer.device)
-        for name, loss in voice_losses(model, batch, trainer.autocast)[0].items():
+        for name, loss in voice_losses(model, batch)[0].items():
             sums[name] = sums.get(name, 0.0) + float(loss) / len(groups)
     return sums
 

@@ -35,10 +35,10 @@ CREDITS = {
 """Prepared part -> what it is, for the card."""
 
 
-def voice_losses(model: Tempo, batch: Batch, autocast) -> tuple[dict[str, Tensor], Tensor, dict[str, float]]:
+def voice_losses(model: Tempo, batch: Batch) -> tuple[dict[str, Tensor], Tensor, dict[str, float]]:
     """Losses by name, the mel made (B, T, n_mels), statistics for the card. The mel is made with real prosody."""
     mask = length_mask(batch.symbols, batch.ids.shape[1])
-    with autocast():
+    with autocast(batch.mel.device):
         condition = model.condition(batch.voices, batch.kinds)
         states = model.encode(batch.ids, condition, mask)
         guess = model.prosody(states, condition, mask).float()
@@ -138,9 +138,6 @@ class Trainer:
         """How much of the time is spent, 0 to 1."""
         return min(1.0, self.seconds / self.total)
 
-    def autocast(self) -> torch.autocast:
-        return autocast(str(self.device))
-
     def step(self, batch: Batch) -> dict[str, float]:
         """One optimiser step; the losses by name."""
         batch = batch.to(self.device)
@@ -149,7 +146,7 @@ class Trainer:
         rate = self.rate * min(1.0, (self.steps + 1) / WARM_UP) * decay
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        losses, made, statistics = voice_losses(self.model, batch, self.autocast)
+        losses, made, statistics = voice_losses(self.model, batch)
         total = sum(WEIGHTS[name] * loss for name, loss in losses.items())
         strangers, voices = self._as_strangers(batch, losses) if self.people else (made[:0], batch.voices[:0])
         total = total + WEIGHTS["f0"] * losses.get("level_f0", 0.0)
@@ -178,7 +175,7 @@ class Trainer:
         voices, pitch = (x.to(self.device) for x in self.people.draw(n, self.generator))
         ids, frames = batch.ids[:n], batch.frames[:n]
         mask = length_mask(batch.symbols[:n], ids.shape[1])
-        with self.autocast():
+        with autocast(self.device):
             condition = self.model.condition(voices, torch.zeros_like(batch.kinds[:n]))
             states = self.model.encode(ids, condition, mask)
             guess = self.model.prosody(states, condition, mask).float()
@@ -207,7 +204,7 @@ class Trainer:
         if self.ear:
             asked = torch.cat([batch.voices[known], voices[others]])
             listened = fake.detach().requires_grad_(True)
-            with self.autocast():
+            with autocast(self.device):
                 distance = 1 - (self.ear(listened) * asked).sum(-1)
             (g,) = torch.autograd.grad(distance.mean(), listened)
             gradient = min(1.0, float(distance.detach().mean()) / PLEASED) * to_unit(g)
@@ -219,7 +216,7 @@ class Trainer:
             told = (torch.rand(len(known), 1, generator=self.generator) < 0.5).to(self.device) * batch.voices[known]
             told = torch.cat([told, torch.zeros_like(voices[others])])
             ramp = min(1.0, (self.critic_steps + 1) / 150)
-            verdict = judge(self.critic, crops(batch.mel, known), fake, told, self.autocast, ramp)
+            verdict = judge(self.critic, crops(batch.mel, known), fake, told, ramp)
             self.critic_optimiser.zero_grad(set_to_none=True)
             verdict.critic_loss.backward()
             self.critic_optimiser.step()

@@ -60,15 +60,12 @@ class Trainer:
         optimiser.step()
         self.steps[name] += 1
 
-    def autocast(self) -> torch.autocast:
-        return autocast(str(self.device))
-
     def pitch_step(self, sound: Tensor, f0: Tensor, share: float) -> dict[str, float]:
         """One step of the reader on the mels of sound (B, n), every third blurred.
 
         f0: (B, T) in Hz, 0 where unvoiced: there the reader learns to say that any pitch would do.
         """
-        with self.autocast():
+        with autocast(self.device):
             scores = self.model.pitch(blurred(self.mel(sound), 1 / 3))
         known = f0 > 0
         target = self.model.pitch.targets(f0.clamp_min(1.0))
@@ -91,7 +88,7 @@ class Trainer:
             f0 = model.read_pitch(mel, meant)
             start = torch.rand(B, dtype=torch.float64, device=mel.device)
             noise = torch.randn(B, (T + 3) * model.config.hop_length, device=mel.device)
-        with self.autocast():
+        with autocast(self.device):
             out = model.net(mel)
             return model.synthesize(mel, out, f0, start, noise), model.trust(out)
 
@@ -117,12 +114,12 @@ class Trainer:
         losses["mel"] = torch.nn.functional.l1_loss(self.mel(made), mel)
         loss = losses["log"] + 0.5 * losses["conv"] + losses["mel"] + 0.1 * losses["trust"]
         if adversarial:
-            with self.autocast():
+            with autocast(self.device):
                 judged = self.adversary(torch.cat([sound, made.detach()]))
             losses["adversary"] = discriminator_loss(judged)
             self._step("adversary", losses["adversary"], self.adversary.parameters(), adversary_share)
             self.adversary.requires_grad_(False)
-            with self.autocast():
+            with autocast(self.device):
                 judged = self.adversary(torch.cat([sound, made]))
             self.adversary.requires_grad_(True)
             losses["fool"], losses["features"] = adversarial_losses(judged)
